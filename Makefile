@@ -1,0 +1,43 @@
+# Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
+PYTHON ?= python3
+
+.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test bench clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+develop: ## install conc for work on it, in place, with what the checks need
+	CONC_WERROR=1 $(PYTHON) -m pip install -q -e '.[check]'
+
+check: lint types unit ## what must pass before every commit
+
+lint: ## ruff: rules and format
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: stubs ## mypy --strict
+	$(PYTHON) -m mypy
+
+stubs: ## the C module's stub against the C module
+	$(PYTHON) -m mypy.stubtest conc._core
+
+unit: ## the tests, without those that build C programs
+	$(PYTHON) -m pytest -q --ignore tests/test_c_core.py
+
+c-test: ## the C core's own tests
+	$(PYTHON) tools/ctest.py
+
+c-test-tsan: ## the same under ThreadSanitizer
+	$(PYTHON) tools/ctest.py --sanitizer thread
+
+c-test-asan: ## the same under AddressSanitizer and UndefinedBehaviourSanitizer
+	$(PYTHON) tools/ctest.py --sanitizer address
+
+test: ## all tests
+	$(PYTHON) -m pytest
+
+bench: ## the figures, as ratios against their peers in one run
+	$(PYTHON) -m pytest benchmarks --benchmark-enable -s
+
+clean: ## remove what was built
+	rm -rf build dist *.egg-info conc/*.so

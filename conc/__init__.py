@@ -1,0 +1,38 @@
+"""conc: the concurrency workbench for Python.
+
+Names only: nothing is imported before it is used, so that ``import conc`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from conc._version import __version__
+
+if TYPE_CHECKING:
+    from conc.usage import Usage
+
+# public name -> (module, name in it; None for the module itself)
+_HOMES: dict[str, tuple[str, str | None]] = {
+    "Usage": ("conc.usage", "Usage"),
+}
+
+__all__ = [
+    "Usage",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'conc' has no attribute {name!r}")
+    module = importlib.import_module(home[0])
+    value: object = module if home[1] is None else getattr(module, home[1])
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The native core. Each section belongs to one file under csrc/python/."""

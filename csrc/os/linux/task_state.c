@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/linux/task_state.c - the state letter of /proc/self/task/<tid>/stat (proc(5)), refined by the thread's CPU
+ * clock: the letter R means running or runnable, and only a running thread's clock moves. */
+#include "os/task_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/thread_self.h"
+
+/* The kernel's encoding of a thread's CPU clock (posix-timers.h: CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED). */
+static clockid_t
+cpu_clock_of(int tid)
+{
+    return (clockid_t)((~(unsigned)tid << 3) | 6u);
+}
+
+/* The letter follows the command name, which is in parentheses and may itself hold any character. */
+static int
+parse_state_letter(const char *stat, char *letter)
+{
+    const char *end = strrchr(stat, ')');
+    if (end == NULL || end[1] != ' ' || end[2] == '\0')
+        return -EBADMSG;
+    *letter = end[2];
+    return 0;
+}
+
+static int
+read_state_letter(int tid, char *letter)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    char text[512];
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    int err = n < 0 ? -errno : 0;
+    close(fd);
+    if (err != 0)
+        return err;
+    text[n] = '\0';
+    return parse_state_letter(text, letter);
+}
+
+/* Whether the thread's CPU clock moves while we look: its resolution is a nanosecond while it is on a CPU. */
+static bool
+clock_moves(int tid)
+{
+    struct timespec first, second;
+    clockid_t id = cpu_clock_of(tid);
+    if (clock_gettime(id, &first) != 0 || clock_gettime(id, &second) != 0)
+        return false;
+    return first.tv_sec != second.tv_sec || first.tv_nsec != second.tv_nsec;
+}
+
+int
+conc_task_state_read(int tid, enum conc_task_state *state)
+{
+    if (tid == conc_thread_self_id()) {
+        *state = CONC_TASK_RUNNING;
+        return 0;
+    }
+    char letter;
+    int err = read_state_letter(tid, &letter);
+    if (err == -ENOENT || err == -ESRCH) {
+        *state = CONC_TASK_ENDED;
+        return 0;
+    }
+    if (err != 0)
+        return err;
+    switch (letter) {
+    case 'R':
+        *state = clock_moves(tid) ? CONC_TASK_RUNNING : CONC_TASK_RUNNABLE;
+        return 0;
+    case 'Z':
+    case 'X':
+    case 'x':
+        *state = CONC_TASK_ENDED;
+        return 0;
+    default:
+        *state = CONC_TASK_NOT_RUNNING;
+        return 0;
+    }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/none/park.c - no way to wait on a word is known for this platform. */
+#include "os/park.h"
+
+#include <errno.h>
+
+int
+conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    (void)word, (void)expected, (void)deadline_ns;
+    return -ENOSYS;
+}
+
+void
+conc_unpark(_Atomic(uint32_t) *word, unsigned count)
+{
+    (void)word, (void)count;
+}

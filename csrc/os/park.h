@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/park.h - sleep until a word changes.
+ *
+ * Contract:
+ *   - conc_park() returns at once when *word != expected, so a change made before the call is never missed;
+ *   - it may return early for no reason: callers loop and look at their own condition;
+ *   - a signal handled by the waiting thread ends the wait with -EINTR;
+ *   - conc_unpark() may be called from any thread, also when nobody waits; *word is not read by it, and may be
+ *     unmapped by the time it runs (a woken owner may free its object at once).
+ */
+#ifndef CONC_OS_PARK_H
+#define CONC_OS_PARK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* 0 (changed, woken or spurious), -ETIMEDOUT, -EINTR, or another negative errno. */
+int conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+
+/* Wakes at most `count` threads that wait on `word`. */
+void conc_unpark(_Atomic(uint32_t) *word, unsigned count);
+
+#define CONC_UNPARK_ALL 0x7fffffffu
+
+#endif

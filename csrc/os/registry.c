@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/registry.c - the only file of the core that may hold static state. */
+#include "os/registry.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+static struct {
+    pthread_mutex_t lock;
+    struct conc_fork_hook *hooks;           /* by lock */
+    void *slots[CONC_SLOT_COUNT];           /* by lock */
+    _Atomic(uint32_t) fork_generation;
+    pthread_once_t once;
+    int init_err;                           /* set inside once */
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+
+static void
+before_fork(void)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (struct conc_fork_hook *hook = registry.hooks; hook != NULL; hook = hook->next)
+        hook->prepare(hook);
+}
+
+static void
+after_fork_in_parent(void)
+{
+    for (struct conc_fork_hook *hook = registry.hooks; hook != NULL; hook = hook->next)
+        hook->parent(hook);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+static void
+after_fork_in_child(void)
+{
+    atomic_fetch_add(&registry.fork_generation, 1);
+    for (struct conc_fork_hook *hook = registry.hooks; hook != NULL; hook = hook->next)
+        hook->child(hook);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+static void
+install(void)
+{
+    registry.init_err = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+int
+conc_registry_init(void)
+{
+    (void)pthread_once(&registry.once, install);
+    return registry.init_err;
+}
+
+uint32_t
+conc_fork_generation(void)
+{
+    return atomic_load(&registry.fork_generation);
+}
+
+void
+conc_registry_add_fork_hook(struct conc_fork_hook *hook)
+{
+    pthread_mutex_lock(&registry.lock);
+    hook->prev = NULL;
+    hook->next = registry.hooks;
+    if (registry.hooks != NULL)
+        registry.hooks->prev = hook;
+    registry.hooks = hook;
+    pthread_mutex_unlock(&registry.lock);
+}
+
+void
+conc_registry_remove_fork_hook(struct conc_fork_hook *hook)
+{
+    pthread_mutex_lock(&registry.lock);
+    if (hook->prev != NULL)
+        hook->prev->next = hook->next;
+    else
+        registry.hooks = hook->next;
+    if (hook->next != NULL)
+        hook->next->prev = hook->prev;
+    pthread_mutex_unlock(&registry.lock);
+}
+
+int
+conc_registry_slot(enum conc_slot slot, int (*make)(void **made), void **out)
+{
+    int err = 0;
+    pthread_mutex_lock(&registry.lock);
+    if (registry.slots[slot] == NULL)
+        err = make(&registry.slots[slot]);
+    *out = registry.slots[slot];
+    pthread_mutex_unlock(&registry.lock);
+    return err;
+}

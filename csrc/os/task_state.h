@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/task_state.h - what a thread of this process is doing, as the kernel sees it at this moment (a sample). */
+#ifndef CONC_OS_TASK_STATE_H
+#define CONC_OS_TASK_STATE_H
+
+enum conc_task_state {
+    CONC_TASK_RUNNABLE,         /* could run, and is not on a CPU */
+    CONC_TASK_RUNNING,          /* on a CPU */
+    CONC_TASK_NOT_RUNNING,      /* waits: sleep, lock, I/O, stopped */
+    CONC_TASK_ENDED,            /* no such thread any more, or it is being reaped */
+};
+
+/* 0; or -ENOSYS where the platform does not tell, -EACCES and the like where it refuses. */
+int conc_task_state_read(int tid, enum conc_task_state *state);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/thread_self.h - what the operating system calls the calling thread. */
+#ifndef CONC_OS_THREAD_SELF_H
+#define CONC_OS_THREAD_SELF_H
+
+/* The kernel's id of the calling thread (the tid under /proc/self/task); -ENOSYS where there is none. */
+int conc_thread_self_id(void);
+
+/* Names the calling thread for the operating system's tools; cut at what it takes (Linux: 15 bytes). */
+void conc_thread_self_set_name(const char *name);
+
+#endif

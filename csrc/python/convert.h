@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/convert.h - conversions that more than one type of the binding needs. All need an attached thread. */
+#ifndef CONC_PYTHON_CONVERT_H
+#define CONC_PYTHON_CONVERT_H
+
+#include <stdint.h>
+
+#include "python/core.h"
+
+/* Seconds (a float or int, >= 0, not nan) -> nanoseconds, saturating at CONC_FOREVER. `name` is the argument's, for
+ * the message. 0, or -1 with TypeError or ValueError set. */
+int conc_parse_seconds(PyObject *value, const char *name, int64_t *ns);
+
+/* A timeout argument: None, or seconds where a negative value counts as 0, as in threading -> an absolute deadline. */
+int conc_parse_timeout(PyObject *value, int64_t *deadline_ns);
+
+/* An int in 0..2**64-1. 0, or -1 with TypeError (not an int) or ValueError (out of range) set. */
+int conc_parse_uint64(PyObject *value, const char *name, uint64_t *out);
+
+#endif

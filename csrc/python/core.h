@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/core.h - what every file of the binding shares: the module's state, how a type is added, and the shims for
+ * the versions of CPython (the only place for PY_VERSION_HEX). */
+#ifndef CONC_PYTHON_CORE_H
+#define CONC_PYTHON_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* A critical section protects an object's fields on a free-threaded build; with a GIL it is nothing. */
+#ifndef Py_BEGIN_CRITICAL_SECTION
+#define Py_BEGIN_CRITICAL_SECTION(op) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
+/* Per interpreter. A field appears in three places only: here, core_traverse and core_clear (module.c). */
+typedef struct {
+    PyTypeObject *kernel_type;
+    PyTypeObject *thread_handle_type;
+    PyTypeObject *future_state_type;
+    PyTypeObject *pool_type;
+    PyTypeObject *batch_type;
+} CoreState;
+
+extern struct PyModuleDef conc_core_def;
+
+static inline CoreState *
+conc_core_state(PyObject *module)
+{
+    return (CoreState *)PyModule_GetState(module);
+}
+
+/* The state behind an instance of one of our types or of a subclass of one; never NULL for those. */
+static inline CoreState *
+conc_core_state_of(PyTypeObject *type)
+{
+    return conc_core_state(PyType_GetModuleByDef(type, &conc_core_def));
+}
+
+/* Makes the heap type of `spec`, keeps it in *slot [owned] and adds it to the module. 0 or -1. */
+int conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
+
+/* Each file of the binding adds its part in one function, called from core_exec (module.c) in this order. */
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/module.c - assembles conc._core: state, slots, and the parts that the other files add. */
+#include "python/core.h"
+
+#include "os/registry.h"
+#include "python/errors.h"
+
+int
+conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
+{
+    *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *slot == NULL ? -1 : PyModule_AddType(module, *slot);
+}
+
+static int
+core_exec(PyObject *module)
+{
+    int err = conc_registry_init();
+    if (err != 0) {
+        conc_raise("install conc's fork handlers", err);
+        return -1;
+    }
+    int (*const parts[])(PyObject *) = {
+        NULL,
+    };
+    for (size_t i = 0; parts[i] != NULL; i++) {
+        if (parts[i](module) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+core_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    CoreState *state = conc_core_state(module);
+    Py_VISIT(state->kernel_type);
+    Py_VISIT(state->thread_handle_type);
+    Py_VISIT(state->future_state_type);
+    Py_VISIT(state->pool_type);
+    Py_VISIT(state->batch_type);
+    return 0;
+}
+
+static int
+core_clear(PyObject *module)
+{
+    CoreState *state = conc_core_state(module);
+    Py_CLEAR(state->kernel_type);
+    Py_CLEAR(state->thread_handle_type);
+    Py_CLEAR(state->future_state_type);
+    Py_CLEAR(state->pool_type);
+    Py_CLEAR(state->batch_type);
+    return 0;
+}
+
+static void
+core_free(void *module)
+{
+    (void)core_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot core_slots[] = {
+    {Py_mod_exec, core_exec},
+#ifdef Py_mod_multiple_interpreters             /* 3.12 */
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil                               /* 3.13 */
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef conc_core_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "conc._core",
+    .m_doc = PyDoc_STR("The native core of conc. Its public face is the package conc."),
+    .m_size = sizeof(CoreState),
+    .m_slots = core_slots,
+    .m_traverse = core_traverse,
+    .m_clear = core_clear,
+    .m_free = core_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);              /* called by the import system alone */
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&conc_core_def);
+}
