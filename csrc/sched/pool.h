@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched/pool.h - a set of native workers that run tasks.
+ *
+ *   OPEN ──close──> CLOSED ──last worker leaves──> ENDED (a completion)
+ *     └───break───> BROKEN ──last worker leaves──> ENDED
+ *
+ * OPEN takes tasks; CLOSED runs what is queued and takes none; BROKEN (a worker could not begin) runs none. Workers
+ * are started on demand, when a task comes and nobody is idle, up to max_workers; the one that went idle last is woken
+ * first, since its caches are warm. A pool owns itself while a worker lives: releasing the creator's reference of an
+ * open pool leaves its workers waiting for ever, so close it first.
+ *
+ * Any thread may call anything here, except where it says "the worker".
+ */
+#ifndef CONC_SCHED_POOL_H
+#define CONC_SCHED_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sched/task.h"
+#include "sync/stop.h"
+
+struct conc_pool;
+
+/* What the pool's owner does at the turns of a worker's life; all are called on the worker, with no lock held. */
+struct conc_pool_hooks {
+    /* Before its first task. *local is the worker's own, for conc_worker_local(). A negative errno breaks the pool and
+     * ends the worker, without `end`. */
+    int (*begin)(struct conc_worker *worker, void **local);
+    void (*idle)(struct conc_worker *worker);   /* before it parks: let go of what others may wait for */
+    void (*end)(struct conc_worker *worker);    /* after its last task */
+    void (*ended)(void *ctx);                   /* once, after the last worker's end and the pool's: ctx may be freed */
+};
+
+struct conc_pool_attr {
+    unsigned max_workers;           /* >= 1 */
+    bool block_signals;             /* workers that never run Python take no signals */
+    struct conc_pool_hooks hooks;   /* any may be NULL */
+    void *ctx;                      /* for conc_pool_ctx(); valid until `ended` */
+};
+
+/* [owned] *out: release it with conc_pool_release(). No thread is started. */
+int conc_pool_create(const struct conc_pool_attr *attr, struct conc_pool **out);
+void conc_pool_release(struct conc_pool *pool);
+
+/* Queues `task`, which moves to the pool when the answer is 0. -ESHUTDOWN: closed; -EPIPE: broken; -EAGAIN or -ENOMEM:
+ * there is no worker and none could be started. */
+int conc_pool_submit(struct conc_pool *pool, struct conc_task *task);
+
+/* Takes no more tasks; what is queued still runs. */
+void conc_pool_close(struct conc_pool *pool);
+
+/* Takes no more tasks; what is queued is left to conc_pool_take_queued(). */
+void conc_pool_break(struct conc_pool *pool);
+
+/* [owned] the tasks that no worker has begun, linked by `next`: the caller cancels each. */
+struct conc_task *conc_pool_take_queued(struct conc_pool *pool);
+
+/* Asks what runs natively to stop (conc_pool_stop is every kernel's token). */
+void conc_pool_request_stop(struct conc_pool *pool);
+struct conc_stop *conc_pool_stop(struct conc_pool *pool);
+
+/* Waits until a closed or broken pool has ended: 0, -ETIMEDOUT, -EINTR (a signal). */
+int conc_pool_wait_ended(struct conc_pool *pool, int64_t deadline_ns);
+
+/* The process was forked since the pool was made, so that its workers are not here; it starts new ones on demand. */
+bool conc_pool_from_parent(struct conc_pool *pool);
+
+struct conc_pool_stats {
+    unsigned workers, idle;
+    size_t queued;
+};
+void conc_pool_read_stats(struct conc_pool *pool, struct conc_pool_stats *stats);
+
+unsigned conc_pool_max_workers(const struct conc_pool *pool);
+void *conc_pool_ctx(const struct conc_pool *pool);
+
+/* The worker: */
+struct conc_pool *conc_worker_pool(const struct conc_worker *worker);
+void *conc_worker_local(const struct conc_worker *worker);
+unsigned conc_worker_index(const struct conc_worker *worker);       /* 0.. in order of start */
+
+#endif
