@@ -85,17 +85,6 @@ claim_end(struct conc_pool *pool)
     return true;
 }
 
-/* The caller holds a reference of its own: a waiter may release the pool as soon as it has ended. */
-static void
-run_end(struct conc_pool *pool)
-{
-    void (*ended)(void *) = pool->attr.hooks.ended;
-    void *ctx = pool->attr.ctx;
-    conc_complete(&pool->ended);
-    if (ended != NULL)
-        ended(ctx);
-}
-
 void
 conc_pool_worker_left(struct conc_pool *pool)
 {
@@ -104,7 +93,7 @@ conc_pool_worker_left(struct conc_pool *pool)
     bool last = claim_end(pool);
     conc_lock_release(&pool->lock);
     if (last)
-        run_end(pool);
+        conc_complete(&pool->ended);
 }
 
 /* By the pool's lock: the worker to wake for new work, or NULL. */
@@ -135,17 +124,26 @@ remove_queued(struct conc_queue *queue, struct conc_task *task)
     return false;
 }
 
-/* A worker could not be started. That matters only when nobody else will run the task. */
+/* Starts a worker that is counted already, because `task` found nobody idle. That it cannot be started matters only
+ * when nobody else will run the task. */
 static int
-start_failed(struct conc_pool *pool, struct conc_task *task, int err)
+start_worker(struct conc_pool *pool, unsigned index, struct conc_task *task)
 {
+    const struct conc_pool_hooks *hooks = &pool->attr.hooks;
+    if (hooks->retain != NULL)
+        hooks->retain(pool->attr.ctx);
+    int err = conc_worker_start(pool, index);
+    if (err == 0)
+        return 0;
     conc_lock_acquire(&pool->lock);
     pool->workers--;
     bool stranded = pool->workers == 0 && remove_queued(&pool->queue, task);
     bool last = claim_end(pool);
     conc_lock_release(&pool->lock);
     if (last)
-        run_end(pool);
+        conc_complete(&pool->ended);
+    if (hooks->release != NULL)
+        hooks->release(pool->attr.ctx);
     return stranded ? err : 0;
 }
 
@@ -177,12 +175,7 @@ conc_pool_submit(struct conc_pool *pool, struct conc_task *task)
     conc_lock_release(&pool->lock);
     if (idle != NULL)
         conc_worker_wake(idle);
-    if (start) {
-        err = conc_worker_start(pool, index);
-        if (err != 0)
-            err = start_failed(pool, task, err);
-    }
-    return err;
+    return start ? start_worker(pool, index, task) : err;
 }
 
 /* Leaves OPEN (or CLOSED for BROKEN) and wakes everybody, so that each worker sees it. */
@@ -203,7 +196,7 @@ leave_open(struct conc_pool *pool, enum conc_pool_phase phase)
         idle = next;
     }
     if (last)
-        run_end(pool);
+        conc_complete(&pool->ended);
 }
 
 void

@@ -23,21 +23,26 @@
 
 struct conc_pool;
 
-/* What the pool's owner does at the turns of a worker's life; all are called on the worker, with no lock held. */
+/* What the pool's owner does at the turns of a worker's life. Any may be NULL; none is called with a lock held. */
 struct conc_pool_hooks {
-    /* Before its first task. *local is the worker's own, for conc_worker_local(). A negative errno breaks the pool and
-     * ends the worker, without `end`. */
+    /* In the thread that submits, before it starts a worker: the owner holds what the worker will need... */
+    void (*retain)(void *ctx);
+    /* ...and lets go of it when the worker could not be started. */
+    void (*release)(void *ctx);
+    /* On the worker, while the submitter waits: must not wait for it. *local is the worker's own, for
+     * conc_worker_local(). A negative errno ends the worker at once and becomes the submitter's. */
     int (*begin)(struct conc_worker *worker, void **local);
+    /* On the worker, nobody waits any more. A negative errno breaks the pool and ends the worker. */
+    int (*enter)(struct conc_worker *worker);
     void (*idle)(struct conc_worker *worker);   /* before it parks: let go of what others may wait for */
-    void (*end)(struct conc_worker *worker);    /* after its last task */
-    void (*ended)(void *ctx);                   /* once, after the last worker's end and the pool's: ctx may be freed */
+    void (*end)(struct conc_worker *worker);    /* after its last task: undo begin and retain */
 };
 
 struct conc_pool_attr {
     unsigned max_workers;           /* >= 1 */
     bool block_signals;             /* workers that never run Python take no signals */
-    struct conc_pool_hooks hooks;   /* any may be NULL */
-    void *ctx;                      /* for conc_pool_ctx(); valid until `ended` */
+    struct conc_pool_hooks hooks;
+    void *ctx;                      /* the hooks' */
 };
 
 /* [owned] *out: release it with conc_pool_release(). No thread is started. */

@@ -19,6 +19,7 @@ struct conc_worker {
     unsigned index;
     uint32_t generation;                /* of the process that started it */
     void *local;                        /* the hooks' */
+    struct conc_worker_start *start;    /* the starter's, until it is told */
     struct conc_worker *next_idle;      /* by the pool's lock */
     _Atomic(uint32_t) woken;            /* parked on; 1 once the worker is off the idle stack */
 };
@@ -42,7 +43,8 @@ struct conc_pool {
     struct conc_queue queue;
 };
 
-/* Starts a worker that is already counted in pool->workers; takes its own reference of the pool. 0 or negative errno. */
+/* Starts a worker that is already counted in pool->workers and waits until it has begun. It takes its own reference of
+ * the pool. 0 or a negative errno; then nothing is left of it but the count. */
 int conc_worker_start(struct conc_pool *pool, unsigned index);
 
 /* Wakes a worker that was just taken off the idle stack. It may be gone when this returns. */

@@ -98,9 +98,8 @@ reset(struct conc_thread *thread)
 }
 
 int
-conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *attr, bool *arg_moved)
+conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *attr)
 {
-    *arg_moved = false;
     int phase = PHASE_NEW;
     if (!atomic_compare_exchange_strong(&thread->phase, &phase, PHASE_STARTING))
         return -EALREADY;
@@ -117,7 +116,6 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
         reset(thread);
         return err;
     }
-    *arg_moved = true;
     wait_begun(thread);
     err = thread->begin_err;
     if (err != 0)

@@ -26,7 +26,7 @@ struct conc_thread_attr {
     /* Runs in the new thread; must call conc_thread_begun() once, early. After an error there it returns that error at
      * once, else 0 at its end. */
     int (*entry)(struct conc_thread *thread, void *arg);
-    void *arg;                  /* moves to `entry` when the thread could be started */
+    void *arg;                  /* moves to `entry` once it has begun without an error */
 };
 
 /* [owned] *out: release it with conc_thread_release(). */
@@ -35,9 +35,9 @@ void conc_thread_take(struct conc_thread *thread);
 void conc_thread_release(struct conc_thread *thread);
 
 /* Starts the thread and waits until it has begun. 0; -EALREADY: it was started before; -EAGAIN: no more threads; or
- * what `entry` gave to conc_thread_begun(): the handle is NEW again then, and `arg` was the entry's. *arg_moved says
- * whose `arg` is after an error. */
-int conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *attr, bool *arg_moved);
+ * what `entry` gave to conc_thread_begun(). After an error the handle is NEW again (but for -EALREADY), and `arg` is
+ * still the caller's. */
+int conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *attr);
 
 /* The new thread: it is ready (err = 0) or could not get ready (a negative errno, for the starter). */
 void conc_thread_begun(struct conc_thread *thread, int err);

@@ -8,6 +8,12 @@
 #include "os/thread.h"
 #include "sched/pool_state.h"
 
+/* On the starter's stack: the worker may have ended and be freed before the starter looks. */
+struct conc_worker_start {
+    struct conc_completion begun;
+    int err;                            /* written before `begun` */
+};
+
 struct conc_pool *
 conc_worker_pool(const struct conc_worker *worker)
 {
@@ -110,18 +116,30 @@ worker_main(void *raw)
     struct conc_pool *pool = worker->pool;
     const struct conc_pool_hooks *hooks = &pool->attr.hooks;
     int err = hooks->begin == NULL ? 0 : hooks->begin(worker, &worker->local);
-    if (err == 0) {
-        work(worker);
-        if (!still_ours(worker))
-            return;
-        if (hooks->end != NULL)
-            hooks->end(worker);
-    } else {
+    worker->start->err = err;
+    conc_complete(&worker->start->begun);
+    if (err != 0)
+        return;                         /* the starter frees what there is */
+    if (hooks->enter != NULL && hooks->enter(worker) != 0)
         conc_pool_break(pool);
-    }
+    else
+        work(worker);
+    if (!still_ours(worker))
+        return;
+    if (hooks->end != NULL)
+        hooks->end(worker);
     conc_free(worker);
     conc_pool_worker_left(pool);
     conc_pool_release(pool);
+}
+
+/* Not interruptible: `begin` waits for nothing itself. */
+static int
+wait_begun(struct conc_worker_start *start)
+{
+    while (conc_completion_wait(&start->begun, CONC_FOREVER) != 0)
+        continue;
+    return start->err;
 }
 
 int
@@ -133,9 +151,14 @@ conc_worker_start(struct conc_pool *pool, unsigned index)
     worker->pool = pool;
     worker->index = index;
     worker->generation = conc_fork_generation();
+    struct conc_worker_start start = {.err = 0};
+    conc_completion_init(&start.begun);
+    worker->start = &start;
     conc_ref_take(&pool->refs);
     const struct conc_os_thread_attr attr = {.block_signals = pool->attr.block_signals};
     int err = conc_os_thread_start(&attr, worker_main, worker);
+    if (err == 0)
+        err = wait_begun(&start);
     if (err != 0) {
         conc_free(worker);
         conc_pool_release(pool);
