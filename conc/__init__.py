@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 from conc._version import __version__
 
 if TYPE_CHECKING:
+    from conc import kernels
     from conc.usage import Usage
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
     "Usage": ("conc.usage", "Usage"),
+    "kernels": ("conc.kernels", None),
 }
 
 __all__ = [
     "Usage",
     "__version__",
+    "kernels",
 ]
 
 

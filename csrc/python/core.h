@@ -41,5 +41,7 @@ conc_core_state_of(PyTypeObject *type)
 int conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
 
 /* Each file of the binding adds its part in one function, called from core_exec (module.c) in this order. */
+int conc_kernel_type_exec(PyObject *module);
+int conc_kernels_exec(PyObject *module);
 
 #endif

@@ -21,6 +21,8 @@ core_exec(PyObject *module)
         return -1;
     }
     int (*const parts[])(PyObject *) = {
+        conc_kernel_type_exec,
+        conc_kernels_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {

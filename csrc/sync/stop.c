@@ -13,7 +13,7 @@ conc_stop_init(struct conc_stop *stop, bool (*poll)(struct conc_stop *stop))
 {
     atomic_init(&stop->requested, 0);
     stop->poll = poll;
-    stop->poll_due_ns = poll == NULL ? CONC_FOREVER : conc_deadline_after(CONC_STOP_POLL_NS);
+    stop->poll_due_ns = poll == NULL ? CONC_FOREVER : CONC_STOP_POLL_UNSET;
 }
 
 void
@@ -28,10 +28,15 @@ conc_stop_check(struct conc_stop *stop)
 {
     if (conc_stop_requested(stop))
         return -ECANCELED;
-    if (stop->poll == NULL || conc_now_ns() < stop->poll_due_ns)
+    if (stop->poll == NULL)
+        return 0;
+    int64_t now = conc_now_ns();
+    if (stop->poll_due_ns == CONC_STOP_POLL_UNSET)
+        stop->poll_due_ns = now + CONC_STOP_POLL_NS;
+    if (now < stop->poll_due_ns)
         return 0;
     bool asked = stop->poll(stop);
-    stop->poll_due_ns = conc_deadline_after(CONC_STOP_POLL_NS);
+    stop->poll_due_ns = stop->poll == NULL ? CONC_FOREVER : conc_deadline_after(CONC_STOP_POLL_NS);
     return asked ? -ECANCELED : 0;
 }
 

@@ -15,10 +15,11 @@
 #include <stdint.h>
 
 #define CONC_STOP_POLL_NS INT64_C(20000000)     /* how often `poll` is due */
+#define CONC_STOP_POLL_UNSET INT64_MIN          /* due that long after the first look: a short run reads no clock */
 
 struct conc_stop {
     _Atomic(uint32_t) requested;                /* 0 or 1; parked on by conc_stop_sleep() */
-    bool (*poll)(struct conc_stop *stop);       /* true: stop now. NULL when nobody needs to look */
+    bool (*poll)(struct conc_stop *stop);       /* true: stop now. NULL when nobody needs to look; may set it NULL */
     int64_t poll_due_ns;                        /* the running thread's */
 };
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/kernel_type.c - see the header. A call from Python runs here, on the calling thread, with the GIL released;
+ * actors use the state functions at the end. */
+#include "python/kernel_type.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <structmember.h>
+
+#include "base/alloc.h"
+#include "python/errors.h"
+
+#define SMALL_STATE 512         /* bytes: a state up to this size lives on the stack of the call */
+
+static const char SIGNATURE_END[] = ")\n--\n\n";       /* of a doc, as for built-in functions */
+
+/* -- a call from Python ------------------------------------------------------------------------------------------ */
+
+struct call {
+    struct conc_stop stop;      /* first: the poll below gets a pointer to it */
+    PyThreadState *tstate;      /* the caller's, detached while the kernel runs */
+    bool looked;                /* the first poll has asked which thread this is */
+};
+
+/* Whether the calling thread runs signal handlers, as far as is known; attached. threading knows, also after a fork in
+ * another thread; where it was never imported there is hardly a second thread, and looking for nothing is harmless. */
+static bool
+handles_signals(void)
+{
+    bool answer = true;
+    PyObject *main_thread = NULL, *ident = NULL;
+    PyObject *name = PyUnicode_FromString("threading");
+    PyObject *threading = name == NULL ? NULL : PyImport_GetModule(name);
+    if (threading != NULL)
+        main_thread = PyObject_CallMethod(threading, "main_thread", NULL);
+    if (main_thread != NULL)
+        ident = PyObject_GetAttrString(main_thread, "ident");
+    if (ident != NULL && PyLong_Check(ident))
+        answer = PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
+    PyErr_Clear();
+    Py_XDECREF(ident);
+    Py_XDECREF(main_thread);
+    Py_XDECREF(threading);
+    Py_XDECREF(name);
+    return answer;
+}
+
+/* Runs signal handlers in the main thread: true when one raised, and the exception stays set in its thread state. In
+ * any other thread it finds that out once and is not called again, so that no kernel waits for the GIL in vain. */
+static bool
+poll_signals(struct conc_stop *stop)
+{
+    struct call *call = (struct call *)stop;
+    bool raised = false;
+    PyEval_RestoreThread(call->tstate);
+    if (!call->looked && !handles_signals())
+        stop->poll = NULL;
+    else
+        raised = PyErr_CheckSignals() < 0;
+    call->looked = true;
+    call->tstate = PyEval_SaveThread();
+    return raised;
+}
+
+static PyObject *
+run_here(KernelObject *self, void *state)
+{
+    const struct conc_kernel *kernel = self->binding->core;
+    struct call call = {.looked = false};
+    conc_stop_init(&call.stop, poll_signals);
+    call.tstate = PyEval_SaveThread();
+    int err = kernel->run(state, &call.stop);   /* uses: state, call */
+    PyEval_RestoreThread(call.tstate);
+    return conc_kernel_finish(self, state, err);
+}
+
+static PyObject *
+kernel_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    KernelObject *self = KernelObject_CAST(op);
+    const struct conc_kernel *kernel = self->binding->core;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    PyObject *value = NULL;
+    if (kernel->state_size > SMALL_STATE) {
+        void *state = conc_kernel_state_new(self, args, nargs, kwnames);
+        if (state == NULL)
+            return NULL;
+        value = run_here(self, state);
+        conc_kernel_state_free(kernel, state);
+        return value;
+    }
+
+    union {
+        max_align_t align;
+        unsigned char bytes[SMALL_STATE];
+    } small;
+    memset(small.bytes, 0, kernel->state_size);
+    if (self->binding->parse(self->core, small.bytes, args, nargs, kwnames) == 0)
+        value = run_here(self, small.bytes);
+    if (kernel->drop != NULL)
+        kernel->drop(small.bytes);
+    return value;
+}
+
+/* -- the type ---------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+kernel_repr(PyObject *op)
+{
+    return PyUnicode_FromFormat("<native kernel %s>", KernelObject_CAST(op)->binding->core->name);
+}
+
+static PyObject *
+kernel_get_name(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString(KernelObject_CAST(op)->binding->core->name);
+}
+
+static PyObject *
+kernel_get_module(PyObject *Py_UNUSED(op), void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString("conc.kernels");
+}
+
+static PyObject *
+kernel_get_text_signature(PyObject *op, void *Py_UNUSED(closure))
+{
+    const struct conc_kernel_binding *binding = KernelObject_CAST(op)->binding;
+    const char *begin = binding->doc + strlen(binding->core->name);
+    const char *end = strstr(begin, SIGNATURE_END);
+    return PyUnicode_FromStringAndSize(begin, end + 1 - begin);
+}
+
+static PyObject *
+kernel_get_doc(PyObject *op, void *Py_UNUSED(closure))
+{
+    const char *end = strstr(KernelObject_CAST(op)->binding->doc, SIGNATURE_END);
+    return PyUnicode_FromString(end + strlen(SIGNATURE_END));
+}
+
+/* Pickled and copied by reference: a str is the name of a global of __module__. */
+static PyObject *
+kernel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return kernel_get_name(op, NULL);
+}
+
+/* Does not bind, like a static method; with it inspect and pydoc see the routine that a kernel is. */
+static PyObject *
+kernel_descr_get(PyObject *op, PyObject *Py_UNUSED(instance), PyObject *Py_UNUSED(owner))
+{
+    return Py_NewRef(op);
+}
+
+static int
+kernel_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+static void
+kernel_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static const PyGetSetDef kernel_getset[] = {
+    {"__name__", kernel_get_name, NULL, NULL, NULL},
+    {"__qualname__", kernel_get_name, NULL, NULL, NULL},
+    {"__module__", kernel_get_module, NULL, NULL, NULL},
+    {"__doc__", kernel_get_doc, NULL, NULL, NULL},
+    {"__text_signature__", kernel_get_text_signature, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static const PyMemberDef kernel_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(KernelObject, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef kernel_methods[] = {
+    {"__reduce__", kernel_reduce, METH_NOARGS, PyDoc_STR("The kernel's name: it is pickled by reference.")},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, PyDoc_STR("Kernel[[argument, ...], result]")},
+    {NULL, NULL, 0, NULL},
+};
+
+/* No Py_tp_doc: a heap type's would stand in the type's dict before the kernel's own __doc__. */
+static PyType_Slot kernel_slots[] = {
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_repr, kernel_repr},
+    {Py_tp_descr_get, kernel_descr_get},
+    {Py_tp_traverse, kernel_traverse},
+    {Py_tp_dealloc, kernel_dealloc},
+    {Py_tp_getset, (void *)kernel_getset},
+    {Py_tp_members, (void *)kernel_members},
+    {Py_tp_methods, kernel_methods},
+    {0, NULL},
+};
+
+static PyType_Spec kernel_spec = {
+    .name = "conc._core.Kernel",
+    .basicsize = sizeof(KernelObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = kernel_slots,
+};
+
+int
+conc_kernel_type_exec(PyObject *module)
+{
+    return conc_add_type(module, &conc_core_state(module)->kernel_type, &kernel_spec);
+}
+
+/* -- for every actor --------------------------------------------------------------------------------------------- */
+
+PyObject *
+conc_kernel_new(CoreState *core, const struct conc_kernel_binding *binding)
+{
+    KernelObject *self = PyObject_GC_New(KernelObject, core->kernel_type);
+    if (self == NULL)
+        return NULL;
+    self->binding = binding;
+    self->vectorcall = kernel_vectorcall;
+    self->core = core;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+PyObject *
+conc_kernel_finish(KernelObject *kernel, void *state, int err)
+{
+    const struct conc_kernel_binding *binding = kernel->binding;
+    if (PyErr_Occurred())                       /* a signal handler raised: run_here() */
+        return NULL;
+    if (err == 0)
+        return binding->result(kernel->core, state);
+    if (err == -ECANCELED || binding->raise == NULL)
+        return conc_raise(binding->core->name, err);
+    binding->raise(kernel->core, state, err);
+    return NULL;
+}
+
+void *
+conc_kernel_state_new(KernelObject *kernel, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    const struct conc_kernel_binding *binding = kernel->binding;
+    void *state = conc_alloc(binding->core->state_size);
+    if (state == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (binding->parse(kernel->core, state, args, nargs, kwnames) < 0) {
+        conc_kernel_state_free(binding->core, state);
+        return NULL;
+    }
+    return state;
+}
+
+void
+conc_kernel_state_free(const struct conc_kernel *kernel, void *state)
+{
+    if (kernel->drop != NULL)
+        kernel->drop(state);
+    conc_free(state);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/kernels.c - the kernels that come with conc: how each reads its arguments and what it gives back. A row of
+ * the table at the end joins a core kernel with its doc and the two. */
+#include "kernels/prime_factors.h"
+#include "kernels/sleep.h"
+#include "kernels/spin.h"
+#include "os/clock.h"
+#include "python/convert.h"
+#include "python/kernel_type.h"
+
+/* The one positional argument that a kernel takes; NULL with TypeError when it got anything else. */
+static PyObject *
+only_argument(const char *kernel, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    if (kwnames != NULL && PyTuple_GET_SIZE(kwnames) != 0) {
+        PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments", kernel);
+        return NULL;
+    }
+    if (nargs != 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes exactly one argument (%zu given)", kernel, nargs);
+        return NULL;
+    }
+    return args[0];
+}
+
+/* -- prime_factors, trial_divisions ------------------------------------------------------------------------------ */
+
+static int
+parse_factoring(const char *kernel, struct conc_factoring *f, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    PyObject *n = only_argument(kernel, args, nargs, kwnames);
+    if (n == NULL)
+        return -1;
+    if (!PyLong_Check(n)) {
+        PyErr_Format(PyExc_TypeError, "n must be an int, not %.100s", Py_TYPE(n)->tp_name);
+        return -1;
+    }
+    f->n = PyLong_AsUnsignedLongLong(n);
+    if (f->n == (uint64_t)-1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return -1;
+        PyErr_Clear();
+        f->n = 0;
+    }
+    if (f->n == 0) {
+        PyErr_Format(PyExc_ValueError, "n must be in 1..2**64-1, not %R", n);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+parse_prime_factors(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    return parse_factoring("prime_factors", state, args, nargs, kwnames);
+}
+
+static int
+parse_trial_divisions(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    return parse_factoring("trial_divisions", state, args, nargs, kwnames);
+}
+
+static PyObject *
+result_prime_factors(CoreState *Py_UNUSED(core), void *state)
+{
+    const struct conc_factoring *f = state;
+    const uint64_t *factors = conc_factoring_factors(f);
+    PyObject *list = PyList_New(f->count);
+    if (list == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < f->count; i++) {
+        PyObject *factor = PyLong_FromUnsignedLongLong(factors[i]);
+        if (factor == NULL) {
+            Py_DECREF(list);
+            return NULL;
+        }
+        PyList_SET_ITEM(list, i, factor);
+    }
+    return list;
+}
+
+static PyObject *
+result_trial_divisions(CoreState *Py_UNUSED(core), void *state)
+{
+    const struct conc_factoring *f = state;
+    return PyLong_FromUnsignedLongLong(f->divisions);
+}
+
+/* -- spin, sleep ------------------------------------------------------------------------------------------------- */
+
+static int
+parse_spin(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    struct conc_spin *spin = state;
+    PyObject *seconds = only_argument("spin", args, nargs, kwnames);
+    return seconds == NULL ? -1 : conc_parse_seconds(seconds, "seconds", &spin->duration_ns);
+}
+
+static PyObject *
+result_spin(CoreState *Py_UNUSED(core), void *state)
+{
+    const struct conc_spin *spin = state;
+    return PyFloat_FromDouble((double)spin->cpu_ns / CONC_NS_PER_S);
+}
+
+static int
+parse_sleep(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+{
+    struct conc_sleep *sleep = state;
+    PyObject *seconds = only_argument("sleep", args, nargs, kwnames);
+    return seconds == NULL ? -1 : conc_parse_seconds(seconds, "seconds", &sleep->duration_ns);
+}
+
+static PyObject *
+result_sleep(CoreState *Py_UNUSED(core), void *Py_UNUSED(state))
+{
+    Py_RETURN_NONE;
+}
+
+/* -- the table --------------------------------------------------------------------------------------------------- */
+
+static const struct conc_kernel_binding bindings[] = {
+    {
+        .core = &conc_kernel_prime_factors,
+        .doc = PyDoc_STR(
+            "prime_factors(n, /)\n--\n\n"
+            "The prime factors of `n`, ascending, by trial division.\n"
+            "\n"
+            "The divisions are those of `conc.workloads.calc.prime_factors`: 2, then the odd numbers, up to the\n"
+            "square root of what is left. A prime near 2**64 takes two billion of them; Ctrl-C and stop end it.\n"
+            "\n"
+            "Args:\n"
+            "    n: an int in 1..2**64-1.\n"
+            "\n"
+            "Returns:\n"
+            "    A list of ints; their product is `n`. Empty for 1.\n"
+            "\n"
+            "Raises:\n"
+            "    TypeError: `n` is not an int.\n"
+            "    ValueError: `n` is out of range.\n"
+            "\n"
+            "Example:\n"
+            "    >>> prime_factors(360)\n"
+            "    [2, 2, 2, 3, 3, 5]"),
+        .parse = parse_prime_factors,
+        .result = result_prime_factors,
+    },
+    {
+        .core = &conc_kernel_trial_divisions,
+        .doc = PyDoc_STR(
+            "trial_divisions(n, /)\n--\n\n"
+            "How many divisions `prime_factors(n)` makes: the work behind a number, counted while it runs.\n"
+            "\n"
+            "Args:\n"
+            "    n: an int in 1..2**64-1.\n"
+            "\n"
+            "Returns:\n"
+            "    An int: how often a divisor was tried.\n"
+            "\n"
+            "Raises:\n"
+            "    TypeError: `n` is not an int.\n"
+            "    ValueError: `n` is out of range.\n"
+            "\n"
+            "Example:\n"
+            "    >>> trial_divisions(101)\n"
+            "    5"),
+        .parse = parse_trial_divisions,
+        .result = result_trial_divisions,
+    },
+    {
+        .core = &conc_kernel_spin,
+        .doc = PyDoc_STR(
+            "spin(seconds, /)\n--\n\n"
+            "Burns CPU until `seconds` have passed on the monotonic clock.\n"
+            "\n"
+            "Args:\n"
+            "    seconds: a number >= 0; infinity spins until stopped.\n"
+            "\n"
+            "Returns:\n"
+            "    A float: the CPU seconds that the thread got meanwhile (less than `seconds` on a busy machine).\n"
+            "\n"
+            "Raises:\n"
+            "    TypeError: `seconds` is not a number.\n"
+            "    ValueError: `seconds` is negative or nan.\n"
+            "\n"
+            "Source: CLOCK_THREAD_CPUTIME_ID of the thread that runs it.\n"
+            "\n"
+            "Example:\n"
+            "    >>> 0.0 <= spin(0.001) < 60.0\n"
+            "    True"),
+        .parse = parse_spin,
+        .result = result_spin,
+    },
+    {
+        .core = &conc_kernel_sleep,
+        .doc = PyDoc_STR(
+            "sleep(seconds, /)\n--\n\n"
+            "Waits until `seconds` have passed on the monotonic clock.\n"
+            "\n"
+            "Args:\n"
+            "    seconds: a number >= 0; infinity waits until stopped.\n"
+            "\n"
+            "Returns:\n"
+            "    None.\n"
+            "\n"
+            "Raises:\n"
+            "    TypeError: `seconds` is not a number.\n"
+            "    ValueError: `seconds` is negative or nan.\n"
+            "\n"
+            "Example:\n"
+            "    >>> sleep(0.001)"),
+        .parse = parse_sleep,
+        .result = result_sleep,
+    },
+};
+
+int
+conc_kernels_exec(PyObject *module)
+{
+    CoreState *core = conc_core_state(module);
+    for (size_t i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++) {
+        PyObject *kernel = conc_kernel_new(core, &bindings[i]);
+        int err = kernel == NULL ? -1 : PyModule_AddObjectRef(module, bindings[i].core->name, kernel);
+        Py_XDECREF(kernel);
+        if (err < 0)
+            return -1;
+    }
+    return 0;
+}
