@@ -14,7 +14,10 @@ conc_alloc(size_t size)
 void *
 conc_alloc_array(size_t count, size_t size)
 {
-    return calloc(count, size);
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))    /* calloc sees it too, but a sanitizer's ends the program */
+        return NULL;
+    return calloc(1, total);
 }
 
 void *

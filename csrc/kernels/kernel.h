@@ -14,9 +14,10 @@
 
 struct conc_kernel {
     const char *name;
-    size_t state_size;                              /* bytes; given zeroed to parse */
+    size_t state_size;                                  /* bytes; given zeroed to parse */
     int (*run)(void *state, struct conc_stop *stop);    /* 0, -ECANCELED when stopped, or a negative errno */
-    void (*drop)(void *state);                      /* frees what parse and run put into the state; or NULL */
+    void (*drop)(void *state);                          /* frees what parse and run put into the state; it may be
+                                                           zeroed still. NULL: nothing to free */
 };
 
 #endif
