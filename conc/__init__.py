@@ -12,15 +12,25 @@ from conc._version import __version__
 
 if TYPE_CHECKING:
     from conc import kernels
+    from conc.executors import Future, ThreadPoolExecutor
+    from conc.threads import Thread, ThreadState
     from conc.usage import Usage
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
+    "Future": ("conc.executors", "Future"),
+    "Thread": ("conc.threads", "Thread"),
+    "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
+    "ThreadState": ("conc.threads", "ThreadState"),
     "Usage": ("conc.usage", "Usage"),
     "kernels": ("conc.kernels", None),
 }
 
 __all__ = [
+    "Future",
+    "Thread",
+    "ThreadPoolExecutor",
+    "ThreadState",
     "Usage",
     "__version__",
     "kernels",

@@ -3,8 +3,13 @@
 #ifndef CONC_OS_THREAD_SELF_H
 #define CONC_OS_THREAD_SELF_H
 
+#include <stdbool.h>
+
 /* The kernel's id of the calling thread (the tid under /proc/self/task); -ENOSYS where there is none. */
 int conc_thread_self_id(void);
+
+/* Whether the calling thread is the process's first one (after a fork: the one that forked). */
+bool conc_thread_self_is_main(void);
 
 /* Names the calling thread for the operating system's tools; cut at what it takes (Linux: 15 bytes). */
 void conc_thread_self_set_name(const char *name);

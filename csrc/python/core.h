@@ -13,6 +13,25 @@
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
+/* [owned] the current exception, with its traceback, which is then no longer current. One must be set. */
+static inline PyObject *
+conc_take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        (void)PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+#endif
+}
+
 /* Per interpreter. A field appears in three places only: here, core_traverse and core_clear (module.c). */
 typedef struct {
     PyTypeObject *kernel_type;
@@ -43,5 +62,9 @@ int conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
 /* Each file of the binding adds its part in one function, called from core_exec (module.c) in this order. */
 int conc_kernel_type_exec(PyObject *module);
 int conc_kernels_exec(PyObject *module);
+int conc_thread_handle_exec(PyObject *module);
+int conc_future_exec(PyObject *module);
+int conc_pool_exec(PyObject *module);
+int conc_batch_exec(PyObject *module);
 
 #endif

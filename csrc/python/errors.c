@@ -28,3 +28,30 @@ conc_raise(const char *op, int err)
 {
     return conc_raise_for(op, err, NULL);
 }
+
+PyObject *
+conc_raise_imported(const char *module, const char *name, PyObject *message)
+{
+    PyObject *imported = PyImport_ImportModule(module);
+    PyObject *type = imported == NULL ? NULL : PyObject_GetAttrString(imported, name);
+    Py_XDECREF(imported);
+    if (type == NULL)
+        return NULL;
+    if (message == NULL)
+        PyErr_SetNone(type);
+    else
+        PyErr_SetObject(type, message);
+    Py_DECREF(type);
+    return NULL;
+}
+
+PyObject *
+conc_raise_imported_text(const char *module, const char *name, const char *message)
+{
+    PyObject *text = PyUnicode_FromString(message);
+    if (text == NULL)
+        return NULL;
+    (void)conc_raise_imported(module, name, text);
+    Py_DECREF(text);
+    return NULL;
+}

@@ -23,6 +23,10 @@ core_exec(PyObject *module)
     int (*const parts[])(PyObject *) = {
         conc_kernel_type_exec,
         conc_kernels_exec,
+        conc_thread_handle_exec,
+        conc_future_exec,
+        conc_pool_exec,
+        conc_batch_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {

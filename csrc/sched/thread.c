@@ -123,9 +123,8 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
     return err;
 }
 
-/* What belongs to a parent process does not run here. */
-static bool
-from_parent(struct conc_thread *thread)
+bool
+conc_thread_in_parent(struct conc_thread *thread)
 {
     return atomic_load(&thread->generation) != conc_fork_generation();
 }
@@ -149,7 +148,7 @@ conc_thread_has_ended(struct conc_thread *thread)
 {
     if (!conc_thread_has_begun(thread))
         return false;
-    return conc_completion_done(&thread->ended) || from_parent(thread);
+    return conc_completion_done(&thread->ended) || conc_thread_in_parent(thread);
 }
 
 int

@@ -48,6 +48,9 @@ int conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns);
 bool conc_thread_has_begun(struct conc_thread *thread);
 bool conc_thread_has_ended(struct conc_thread *thread);
 
+/* The thread was started by a process that this one was forked from: it counts as ended here, and its result is there. */
+bool conc_thread_in_parent(struct conc_thread *thread);
+
 /* After a fork: says that the calling thread is this one, so that it is alive in the child. Every other handle counts
  * as ended there. */
 void conc_thread_survived_fork(struct conc_thread *thread);

@@ -13,6 +13,12 @@ conc_thread_self_id(void)
     return (int)syscall(SYS_gettid);
 }
 
+bool
+conc_thread_self_is_main(void)
+{
+    return getpid() == conc_thread_self_id();
+}
+
 void
 conc_thread_self_set_name(const char *name)
 {

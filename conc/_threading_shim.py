@@ -1,0 +1,129 @@
+"""All that conc does with threading's private parts, which differ between versions of CPython.
+
+Up to 3.12 a threading.Thread learns of its end from a lock that its thread state releases (`_tstate_lock`,
+`_is_stopped`); from 3.13 on from a handle (`_handle`) with ``join``, ``is_done``, ``_set_done`` and ``ident``, in whose
+place a conc handle can stand.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from conc._core import ThreadHandle
+
+HAS_HANDLES = sys.version_info >= (3, 13)
+
+_private = cast(Any, threading)
+
+
+class NativeThread(threading.Thread):
+    """A threading.Thread on a conc handle: what has to be overridden for that, and nothing else."""
+
+    _conc_handle: ThreadHandle
+
+    def _install_handle(self, handle: ThreadHandle) -> None:
+        self._conc_handle = handle
+        if HAS_HANDLES:
+            self._handle = handle
+
+    def _is_initialized(self) -> bool:
+        return bool(cast(Any, self)._initialized) if hasattr(self, "_initialized") else False
+
+    def _register(self, ident: int, native_id: int | None) -> None:
+        """Make the thread known to threading. The starter and the thread both call it; the first one does it.
+
+        Neither waits for the other, which saves two switches of the GIL for each start.
+        """
+        private = cast(Any, self)
+        with _private._active_limbo_lock:
+            if private._ident is not None:
+                return
+            private._ident = ident
+            private._native_id = native_id
+            _private._active[ident] = self
+        private._started.set()
+
+    def _unregister(self) -> None:
+        with _private._active_limbo_lock:
+            if _private._active.get(self.ident) is self:
+                del _private._active[self.ident]
+
+    def _mark_started(self, ident: int | None, native_id: int | None) -> None:
+        """Say that it has started without listing it: no Python code runs in it."""
+        private = cast(Any, self)
+        private._ident = ident
+        private._native_id = native_id
+        private._started.set()
+
+    def _install_hooks(self) -> None:
+        """Trace and profile functions that threading.settrace() and setprofile() asked for."""
+        if _private._trace_hook:
+            sys.settrace(_private._trace_hook)
+        if _private._profile_hook:
+            sys.setprofile(_private._profile_hook)
+
+    def _report_exception(self) -> None:
+        """Hand the current exception to threading.excepthook."""
+        cast(Any, self)._invoke_excepthook(self)
+
+    def is_alive(self) -> bool:
+        """Whether the thread has been started and has not ended."""
+        self._require_init("Thread.__init__() not called")
+        if not cast(Any, self)._started.is_set():
+            return False
+        if not self._conc_handle.is_done():
+            return True
+        if not HAS_HANDLES:
+            cast(Any, self)._is_stopped = True  # repr() looks at it
+        return False
+
+    def _require_init(self, message: str) -> None:
+        if not self._is_initialized():
+            raise RuntimeError(message)
+
+    def _after_fork(self, new_ident: int | None = None) -> None:
+        """threading calls it in the child of a fork (3.13 and later)."""
+        if new_ident is not None:
+            self._conc_handle.survived_fork()
+        cast(Any, super())._after_fork(new_ident)
+
+    def _reset_internal_locks(self, is_alive: bool) -> None:
+        """threading calls it in the child of a fork (up to 3.12)."""
+        if is_alive:
+            self._conc_handle.survived_fork()
+            cast(Any, self)._started._at_fork_reinit()
+        else:
+            cast(Any, super())._reset_internal_locks(is_alive)
+
+
+def adopt_current_thread(name: str) -> threading.Thread:
+    """Make the calling native thread known to threading under `name`: current_thread(), enumerate(), logging."""
+    adopted = _private._DummyThread()
+    adopted.name = name
+    return cast(threading.Thread, adopted)
+
+
+def release_current_thread() -> None:
+    """Undo adopt_current_thread() before the thread ends."""
+    with _private._active_limbo_lock:
+        _private._active.pop(threading.get_ident(), None)
+
+
+def interpreter_is_finishing() -> bool:
+    """Whether the interpreter has begun to wait for its threads, so that no new work may be taken."""
+    return bool(_private._SHUTTING_DOWN)
+
+
+def before_threads_are_joined(function: Callable[[], object]) -> None:
+    """Call `function` when the interpreter begins to exit: while threads still run, and again before it goes.
+
+    The first call comes before threading joins its own threads (concurrent.futures does the same), the second as an
+    atexit function, for what was started in between. `function` must be callable twice.
+    """
+    _private._register_atexit(function)
+    atexit.register(function)

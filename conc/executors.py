@@ -1,0 +1,187 @@
+"""The native pool: ``conc.ThreadPoolExecutor`` and its futures."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+from conc import _core
+from conc._threading_shim import (
+    adopt_current_thread,
+    before_threads_are_joined,
+    interpreter_is_finishing,
+    release_current_thread,
+)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_LOGGER = logging.getLogger("concurrent.futures")
+
+
+class Future(_core.FutureState, concurrent.futures.Future[_T]):
+    """A ``concurrent.futures.Future`` with its state in C.
+
+    It behaves as its base; the condition and the list of waiters are made when somebody reaches for them.
+    """
+
+    def __init__(self) -> None:
+        pass  # the state is made by __new__; the base's __init__ would make what is made lazily here
+
+    def _log_callback_error(self, callback: Callable[..., object], error: BaseException) -> None:
+        _LOGGER.error("exception calling callback %r for %r", callback, self, exc_info=error)
+
+
+class _Workers(_core.Pool):
+    """The native pool with the Python side of its workers."""
+
+    __slots__ = ("__weakref__", "_idents", "_initargs", "_initializer", "_prefix")
+
+    _prefix: str
+    _initializer: Callable[..., object] | None
+    _initargs: tuple[Any, ...]
+    _idents: set[int]
+
+    def _enter_worker(self, index: int) -> None:
+        adopt_current_thread(f"{self._prefix}_{index}")
+        self._idents.add(threading.get_ident())
+        if self._initializer is not None:
+            self._initializer(*self._initargs)
+
+    def _leave_worker(self) -> None:
+        self._idents.discard(threading.get_ident())
+        release_current_thread()
+
+    def _log_initializer_error(self, error: BaseException) -> None:
+        _LOGGER.critical("Exception in initializer:", exc_info=error)
+
+    def is_own_worker(self) -> bool:
+        """Whether the calling thread is one of the workers."""
+        return threading.get_ident() in self._idents
+
+
+_live: weakref.WeakSet[_Workers] = weakref.WeakSet()
+_counter = itertools.count()
+
+
+def _drain() -> None:
+    """Interpreter exit: run what was submitted, and see every worker out."""
+    pools = list(_live)
+    for pool in pools:
+        pool.close()
+    for pool in pools:
+        pool.join()
+
+
+before_threads_are_joined(_drain)
+
+
+def _default_workers() -> int:
+    return min(32, len(os.sched_getaffinity(0)) + 4)
+
+
+class ThreadPoolExecutor(concurrent.futures.Executor):
+    """A ``concurrent.futures.ThreadPoolExecutor`` on native workers.
+
+    It takes what the standard one takes and behaves as it does. A native kernel (``conc.kernels``) given to ``submit``
+    or ``map`` runs without the interpreter; ``map`` of a kernel runs in batches, and no worker needs the GIL for it.
+
+    Args:
+        max_workers: threads at most; by default four more than the CPUs this process may use, at most 32.
+        thread_name_prefix: of the workers' names; by default "ConcThreadPoolExecutor-N".
+        initializer: called in each worker before its first task; when it raises, the pool is broken.
+        initargs: its arguments.
+
+    Raises:
+        ValueError: `max_workers` < 1.
+        TypeError: `max_workers` is no int, or `initializer` is not callable.
+
+    Example:
+        >>> with ThreadPoolExecutor(2) as pool:
+        ...     list(pool.map(pow, (2, 3), (5, 2)))
+        [32, 9]
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+    ) -> None:
+        if max_workers is None:
+            max_workers = _default_workers()
+        if not isinstance(max_workers, int):
+            raise TypeError(f"max_workers must be an int, not {max_workers!r}")
+        if max_workers < 1:
+            raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        self._max_workers = max_workers
+        self._workers = _Workers(max_workers, Future, eager=initializer is not None)
+        self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
+        self._workers._initializer = initializer
+        self._workers._initargs = tuple(initargs)
+        self._workers._idents = set()
+        _live.add(self._workers)
+        # Dropped without shutdown(): the workers finish what is queued and go.
+        weakref.finalize(self, self._workers.close).atexit = False
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Queue ``fn(*args, **kwargs)`` and return its future.
+
+        Raises:
+            RuntimeError: the pool or the interpreter is shutting down, or no worker could be started.
+            concurrent.futures.thread.BrokenThreadPool: an initializer failed.
+        """
+        if interpreter_is_finishing():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        future: Future[_T] = self._workers.submit(fn, *args, **kwargs)
+        return future
+
+    def map(
+        self,
+        fn: Callable[..., _T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        **options: Any,
+    ) -> Iterator[_T]:
+        """An iterator over ``fn(*items)`` for the items of `iterables` in parallel, in order.
+
+        A kernel runs natively in batches, whatever `chunksize` says; for a Python callable `chunksize` has no effect,
+        as in the standard pool of threads.
+
+        Args:
+            timeout: seconds from this call to the last result; None: no limit.
+            options: what this Python's ``Executor.map`` takes besides (3.14: `buffersize`).
+
+        Raises:
+            TimeoutError: from the iterator, when a result is not there in time.
+        """
+        if isinstance(fn, _core.Kernel) and not options:
+            if interpreter_is_finishing():
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            items = list(zip(*iterables, strict=False))
+            return self._workers.map_kernel(fn, items, timeout)
+        return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; with `wait`, return when every worker is gone.
+
+        Raises:
+            RuntimeError: `wait` in one of the pool's own workers, which would wait for itself.
+        """
+        self._workers.close()
+        if cancel_futures:
+            self._workers.cancel_queued()
+        if wait:
+            if self._workers.is_own_worker():
+                raise RuntimeError("cannot wait for a pool's shutdown in one of its own workers; use wait=False")
+            self._workers.join()

@@ -1,0 +1,247 @@
+"""Native threads: ``conc.Thread``, a ``threading.Thread`` whose operating-system thread is conc's own."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from conc import _core
+from conc._threading_shim import NativeThread, before_threads_are_joined
+
+
+class ThreadState(enum.Enum):
+    """What a thread does at one moment, as the operating system sees it (a sample, not a flag that conc keeps).
+
+    STARTING and ENDED are conc's own knowledge; the others are read from the kernel. A thread that waits for the GIL
+    is NOT_RUNNING.
+    """
+
+    STARTING = "starting"
+    """Created, not yet seen running."""
+    RUNNABLE = "runnable"
+    """Could run, and waits for a CPU."""
+    RUNNING = "running"
+    """On a CPU."""
+    NOT_RUNNING = "not_running"
+    """Waits: for a lock, the GIL, I/O, a time, or is stopped."""
+    ENDED = "ended"
+    """Over."""
+
+
+class _NonDaemonThreads:
+    """The handles that interpreter exit waits for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._handles: list[_core.ThreadHandle] = []
+        self._prune_at = 64
+
+    def add(self, handle: _core.ThreadHandle) -> None:
+        with self._lock:
+            if len(self._handles) >= self._prune_at:
+                self._handles = [old for old in self._handles if not old.is_done()]
+                self._prune_at = 2 * len(self._handles) + 64
+            self._handles.append(handle)
+
+    def join(self) -> None:
+        """Wait until none is left; a thread may start another one while it is waited for."""
+        while True:
+            with self._lock:
+                handles, self._handles = self._handles, []
+            if not handles:
+                return
+            for handle in handles:
+                handle.join()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()
+
+
+_non_daemon = _NonDaemonThreads()
+before_threads_are_joined(_non_daemon.join)
+
+
+def _register_fork_handler() -> None:
+    import os
+
+    os.register_at_fork(after_in_child=_non_daemon.after_fork_in_child)
+
+
+_register_fork_handler()
+
+
+class Thread(NativeThread):
+    """A thread of control, as ``threading.Thread``, on a native thread made by conc's core.
+
+    A target that is a Python callable runs attached to the interpreter, as in any Python thread. A target that is a
+    native kernel (``conc.kernels``) runs without it: the thread never attaches, needs no GIL, and so is not listed by
+    ``threading.enumerate()``; what it raises is in ``exception()`` and does not reach ``threading.excepthook``.
+
+    Before ``start()`` the thread exists in no state: no thread, stack or descriptor is held.
+
+    Args:
+        group: must be None, as in threading.
+        target: the callable or kernel that ``run()`` calls; None for nothing.
+        name: by default "Thread-N (target)".
+        args: an iterable of positional arguments.
+        kwargs: a mapping of keyword arguments.
+        daemon: whether interpreter exit does not wait for it; None: as the creating thread.
+
+    Raises:
+        ValueError: `group` is not None.
+        TypeError: `target` is not callable, `args` is not iterable or `kwargs` is no mapping.
+
+    Example:
+        >>> thread = Thread(target=pow, args=(2, 10))
+        >>> thread.start()
+        >>> thread.result()
+        1024
+    """
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+    ) -> None:
+        if group is not None:
+            raise ValueError(f"group must be None (there are no thread groups), not {group!r}")
+        if target is not None and not callable(target):
+            raise TypeError(f"target must be callable, not {target!r}")
+        if not isinstance(args, Iterable):
+            raise TypeError(f"args must be an iterable of arguments, not {args!r}; for one argument write args=(x,)")
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise TypeError(f"kwargs must be a mapping of keyword arguments, not {kwargs!r}")
+        super().__init__(None, target, name, tuple(args), dict(kwargs or {}), daemon=daemon)
+        self._install_handle(_core.ThreadHandle())
+        self._kernel_runs = False
+        self._value: Any = None
+        self._exception: BaseException | None = None
+        self._outcome_known = False
+
+    # -- the work ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Any:
+        """Call the target; a subclass may override it. What it returns is the thread's result."""
+        target: Callable[..., object] | None = getattr(self, "_target", None)
+        try:
+            if target is not None:
+                return target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
+            return None
+        finally:
+            # A target or an argument that points to the thread would keep both alive.
+            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+
+    def start(self) -> None:
+        """Start the thread; `ident` and `native_id` are known when it returns.
+
+        Raises:
+            RuntimeError: it was started before, or the system has no more threads to give.
+            TypeError, ValueError: the arguments are wrong for a kernel.
+        """
+        self._require_init("thread.__init__() not called")
+        kernel = self._kernel_target()
+        if kernel is None:
+            self._conc_handle.start(self._bootstrap_native)
+        else:
+            self._conc_handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
+        handle = self._conc_handle
+        if not self.daemon:
+            _non_daemon.add(handle)
+        assert handle.ident is not None
+        if kernel is None:
+            self._register(handle.ident, handle.native_id)
+        else:
+            self._kernel_runs = True
+            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+            self._mark_started(handle.ident, handle.native_id)
+
+    def _kernel_target(self) -> _core.Kernel[..., Any] | None:
+        """The kernel to run without the interpreter; None when Python code has to run."""
+        target = getattr(self, "_target", None)
+        overridden = type(self).run is not Thread.run or "run" in self.__dict__
+        return target if isinstance(target, _core.Kernel) and not overridden else None
+
+    def _bootstrap_native(self) -> None:
+        """What the new thread runs, attached."""
+        self._register(threading.get_ident(), threading.get_native_id())
+        try:
+            self._install_hooks()
+            try:
+                self._value = self.run()
+            except BaseException as error:
+                self._exception = error
+                self._report_exception()
+            self._outcome_known = True
+        finally:
+            self._unregister()
+
+    # -- its end -----------------------------------------------------------------------------------------------------
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end of the thread, at most `timeout` seconds; ``is_alive()`` tells whether it came.
+
+        Ctrl-C interrupts the wait in the main thread.
+
+        Raises:
+            RuntimeError: the thread was not started, or is the calling one.
+        """
+        self._wait(timeout, "join")
+
+    def _wait(self, timeout: float | None, verb: str) -> bool:
+        self._require_init("Thread.__init__() not called")
+        if self._conc_handle.ident is None:
+            raise RuntimeError(f"cannot {verb} thread before it is started")
+        if self._conc_handle.ident == threading.get_ident() and not self._conc_handle.is_done():
+            raise RuntimeError(f"cannot {verb} current thread")
+        return self._conc_handle.join(timeout)
+
+    def _wait_for_outcome(self, timeout: float | None) -> None:
+        if not self._wait(timeout, "wait for the result of"):
+            raise TimeoutError(f"{self.name} is still running after {timeout} s")
+        if self._kernel_runs and not self._outcome_known:
+            try:
+                self._value = self._conc_handle.kernel_result()
+            except BaseException as error:
+                self._exception = error
+            self._outcome_known = True
+        if not self._outcome_known:
+            raise RuntimeError(f"{self.name} has no result here: it ended with the process it was started in")
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What ``run()`` (the target) returned, waited for at most `timeout` seconds.
+
+        Raises:
+            TimeoutError: it is still running.
+            RuntimeError: it was not started, is the calling thread, or runs in the parent of a fork.
+            BaseException: whatever the target raised.
+        """
+        self._wait_for_outcome(timeout)
+        if self._exception is not None:
+            raise self._exception
+        return self._value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the target raised, or None when it returned; waits and raises like ``result()``."""
+        self._wait_for_outcome(timeout)
+        return self._exception
+
+    # -- what it does ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> ThreadState | None:
+        """What the thread does at this moment, read from the kernel; None before ``start()``.
+
+        Raises:
+            OSError: the operating system does not tell.
+
+        Source: ``/proc/self/task/<native_id>/stat``, and the thread's CPU clock to tell RUNNING from RUNNABLE.
+        """
+        word = self._conc_handle.state()
+        return None if word is None else ThreadState(word)

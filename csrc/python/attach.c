@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/attach.c - see the header. */
+#include "python/attach.h"
+
+#include <errno.h>
+
+int
+conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *interp)
+{
+    attachment->tstate = PyThreadState_New(interp);
+    attachment->attached = false;
+    return attachment->tstate == NULL ? -ENOMEM : 0;
+}
+
+void
+conc_attach(struct conc_attachment *attachment)
+{
+    if (attachment->attached)
+        return;
+    PyEval_RestoreThread(attachment->tstate);
+    attachment->attached = true;
+}
+
+void
+conc_detach(struct conc_attachment *attachment)
+{
+    if (!attachment->attached)
+        return;
+    attachment->attached = false;
+    (void)PyEval_SaveThread();
+}
+
+void
+conc_attachment_drop(struct conc_attachment *attachment)
+{
+    conc_attach(attachment);
+    PyThreadState_Clear(attachment->tstate);
+    attachment->attached = false;
+    attachment->tstate = NULL;
+    PyThreadState_DeleteCurrent();
+}

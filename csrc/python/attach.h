@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/attach.h - a native thread's way into one interpreter: one thread state, made once by the thread itself, since
+ * it belongs to the operating-system thread that makes it, and attached when Python is to run.
+ *
+ *   made (detached) ──conc_attach──> attached ──conc_detach──> detached ... ──conc_attachment_drop──> gone
+ *
+ * PyGILState_Ensure is no way in: it knows the main interpreter alone. At interpreter exit attaching does not return, so
+ * no lock of the core may be held around it.
+ */
+#ifndef CONC_PYTHON_ATTACH_H
+#define CONC_PYTHON_ATTACH_H
+
+#include <stdbool.h>
+
+#include "python/core.h"
+
+struct conc_attachment {
+    PyThreadState *tstate;
+    bool attached;
+};
+
+/* Makes the calling thread's state for `interp`, detached; needs no GIL, but somebody must keep the interpreter alive
+ * until it returns. 0 or -ENOMEM. */
+int conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *interp);
+
+/* Both do nothing when it is so already. */
+void conc_attach(struct conc_attachment *attachment);
+void conc_detach(struct conc_attachment *attachment);
+
+/* Deletes the thread state; the thread is detached then. */
+void conc_attachment_drop(struct conc_attachment *attachment);
+
+#endif

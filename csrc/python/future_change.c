@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/future_change.c - see the header. */
+#include "python/future_change.h"
+
+/* Inside the critical section. `condition_held` says whether a condition, if there is one, is held by the caller; the
+ * answer is false when it would have to be. */
+static bool
+apply(FutureObject *self, struct conc_future_change *change, bool condition_held)
+{
+    if (self->condition != NULL && !condition_held)
+        return false;
+    int found = atomic_load_explicit(&self->state, memory_order_acquire);
+    if (change->to == FUTURE_FINISHED && (change->from & CONC_FROM(found))) {
+        /* Nobody reads them before the state says FINISHED. */
+        self->result = Py_XNewRef(change->result);
+        self->exception = Py_XNewRef(change->exception);
+    }
+    /* Only conc_future_claim() changes the state outside of this section: PENDING to RUNNING. */
+    do {
+        change->found = (enum future_state)found;
+        if (!(change->from & CONC_FROM(found)))
+            return true;
+    } while (!atomic_compare_exchange_weak_explicit(&self->state, &found, change->to, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    change->made = true;
+    if (conc_future_is_final(change->to) && !conc_future_is_final(change->found)) {
+        change->callbacks = self->callbacks;
+        self->callbacks = NULL;
+    }
+    return true;
+}
+
+/* With the condition held: what concurrent.futures tells those who wait by it. */
+static int
+tell_waiters(FutureObject *self, struct conc_future_change *change)
+{
+    PyObject *waiters = self->waiters;
+    if (change->tell != NULL && waiters != NULL) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiters); i++) {
+            PyObject *waiter = Py_NewRef(PyList_GET_ITEM(waiters, i));
+            PyObject *told = PyObject_CallMethod(waiter, change->tell, "O", self);
+            Py_DECREF(waiter);
+            if (told == NULL)
+                return -1;
+            Py_DECREF(told);
+        }
+    }
+    PyObject *notified = PyObject_CallMethod(self->condition, "notify_all", NULL);
+    Py_XDECREF(notified);
+    return notified == NULL ? -1 : 0;
+}
+
+static int
+change_under_condition(FutureObject *self, struct conc_future_change *change)
+{
+    PyObject *entered = PyObject_CallMethod(self->condition, "acquire", NULL);
+    if (entered == NULL)
+        return -1;
+    Py_DECREF(entered);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    (void)apply(self, change, true);
+    Py_END_CRITICAL_SECTION();
+    int rc = change->made ? tell_waiters(self, change) : 0;
+    PyObject *error = rc < 0 ? conc_take_exception() : NULL;
+    PyObject *left = PyObject_CallMethod(self->condition, "release", NULL);
+    Py_XDECREF(left);
+    if (error != NULL) {
+        PyErr_Clear();
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+        return -1;
+    }
+    return left == NULL ? -1 : 0;
+}
+
+/* A callback that raises is a bug in the callback: concurrent.futures logs it, and the rest are called. */
+static void
+report_callback_error(FutureObject *self, PyObject *callback)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_WriteUnraisable(callback);
+        return;
+    }
+    PyObject *error = conc_take_exception();
+    PyObject *logged = PyObject_CallMethod((PyObject *)self, "_log_callback_error", "OO", callback, error);
+    if (logged == NULL)
+        PyErr_WriteUnraisable(callback);
+    Py_XDECREF(logged);
+    Py_DECREF(error);
+}
+
+void
+conc_future_call_callback(FutureObject *self, PyObject *callback)
+{
+    PyObject *result = PyObject_CallOneArg(callback, (PyObject *)self);
+    if (result == NULL)
+        report_callback_error(self, callback);
+    Py_XDECREF(result);
+}
+
+int
+conc_future_make_change(FutureObject *self, struct conc_future_change *change)
+{
+    bool applied;
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    applied = apply(self, change, false);
+    Py_END_CRITICAL_SECTION();
+    if (!applied)
+        rc = change_under_condition(self, change);
+    if (change->made && conc_future_is_final(change->to) && !conc_future_is_final(change->found))
+        conc_complete(&self->done);
+    if (change->callbacks != NULL) {
+        PyObject *error = rc < 0 ? conc_take_exception() : NULL;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(change->callbacks); i++)
+            conc_future_call_callback(self, PyList_GET_ITEM(change->callbacks, i));
+        Py_CLEAR(change->callbacks);
+        if (error != NULL) {
+            PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+            Py_DECREF(error);
+        }
+    }
+    return rc;
+}
+
+struct conc_future_change
+conc_future_finishing(PyObject *result, PyObject *exception)
+{
+    return (struct conc_future_change){
+        .from = CONC_FROM_ALIVE,
+        .to = FUTURE_FINISHED,
+        .result = result,
+        .exception = exception,
+        .tell = exception == NULL ? "add_result" : "add_exception",
+    };
+}
+
+struct conc_future_change
+conc_future_cancelling(void)
+{
+    return (struct conc_future_change){.from = CONC_FROM(FUTURE_PENDING), .to = FUTURE_CANCELLED};
+}
+
+struct conc_future_change
+conc_future_notifying(void)
+{
+    return (struct conc_future_change){
+        .from = CONC_FROM(FUTURE_CANCELLED),
+        .to = FUTURE_CANCELLED_AND_NOTIFIED,
+        .tell = "add_cancelled",
+    };
+}
+
+/* ---- for the workers ----------------------------------------------------------------------------------------------- */
+
+bool
+conc_future_claim(FutureObject *self)
+{
+    int pending = FUTURE_PENDING;
+    return atomic_compare_exchange_strong_explicit(&self->state, &pending, FUTURE_RUNNING, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+/* A worker has nobody to raise to. */
+static void
+make_change_or_report(FutureObject *self, struct conc_future_change *change)
+{
+    if (conc_future_make_change(self, change) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+}
+
+void
+conc_future_fail(FutureObject *self, PyObject *exception)
+{
+    struct conc_future_change change = conc_future_finishing(NULL, exception);
+    make_change_or_report(self, &change);
+}
+
+void
+conc_future_finish(FutureObject *self, PyObject *result)
+{
+    if (result == NULL) {
+        PyObject *exception = conc_take_exception();
+        conc_future_fail(self, exception);
+        Py_DECREF(exception);
+        return;
+    }
+    struct conc_future_change change = conc_future_finishing(result, NULL);
+    make_change_or_report(self, &change);
+    Py_DECREF(result);
+}
+
+void
+conc_future_notify_cancelled(FutureObject *self)
+{
+    struct conc_future_change change = conc_future_notifying();
+    make_change_or_report(self, &change);
+}
+
+void
+conc_future_cancel(FutureObject *self)
+{
+    struct conc_future_change change = conc_future_cancelling();
+    make_change_or_report(self, &change);
+    conc_future_notify_cancelled(self);
+}

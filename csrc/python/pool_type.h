@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/pool_type.h - conc._core.Pool, for the files that make its tasks and its batches. */
+#ifndef CONC_PYTHON_POOL_TYPE_H
+#define CONC_PYTHON_POOL_TYPE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "python/attach.h"
+#include "python/kernel_type.h"
+#include "sched/pool.h"
+
+/* Every worker holds a reference, so that the object lives as long as any of them; the pool is closed by the owner. */
+typedef struct {
+    PyObject_HEAD
+    struct conc_pool *pool;             /* owned; constant */
+    CoreState *core;                    /* borrowed: the type keeps the module alive */
+    PyInterpreterState *interp;         /* whose tasks these are; outlived, since its exit drains the pool */
+    PyTypeObject *future_type;          /* owned; constant */
+    bool eager;                         /* workers enter Python when they start, not with their first Python task */
+    atomic_bool broken;                 /* a worker could not enter */
+} PoolObject;
+
+#define PoolObject_CAST(op) ((PoolObject *)(op))
+
+/* Attaches the calling worker, and has it enter Python the first time. */
+void conc_pool_worker_attach(struct conc_worker *worker);
+
+/* Detaches it, so that what runs next touches no Python. */
+void conc_pool_worker_detach(struct conc_worker *worker);
+
+/* After a task that ran attached: lets others have the GIL now and then, also when no bytecode runs between. */
+void conc_pool_worker_breathe(struct conc_worker *worker);
+
+/* Raises what conc_pool_submit() or conc_range_start() answered; NULL. */
+PyObject *conc_pool_raise_submit(int err);
+
+/* python/task.c: [owned] the future of function(*args, **kwargs) on the pool, in the convention of METH_FASTCALL with
+ * args[0] the function, a Kernel or any callable. NULL with an exception. */
+PyObject *conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* python/batch_type.c: [owned] an iterator over kernel(*item) for each tuple of `items` (a list), in order. */
+PyObject *conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *items, int64_t deadline_ns);
+
+#endif
