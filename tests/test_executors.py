@@ -1,0 +1,657 @@
+"""conc.ThreadPoolExecutor and conc.Future: one suite over the standard pool and ours, then what ours adds."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import gc
+import logging
+import os
+import random
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, CancelledError, InvalidStateError
+from concurrent.futures.thread import BrokenThreadPool
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import conc
+from conc import _core, kernels
+
+EXECUTORS: list[Any] = [concurrent.futures.ThreadPoolExecutor, conc.ThreadPoolExecutor]
+FUTURES: list[Any] = [concurrent.futures.Future, conc.Future]
+
+both = pytest.mark.parametrize("executor", EXECUTORS, ids=["standard", "conc"])
+both_futures = pytest.mark.parametrize("future_type", FUTURES, ids=["standard", "conc"])
+
+
+class Boom(Exception):
+    """What the tests raise."""
+
+
+def boom(*args: object) -> None:
+    raise Boom(*args)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """An event that tasks wait for; opened at the latest when the test ends."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def os_threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come: {what}"
+        os.sched_yield()
+
+
+# -- both pools -----------------------------------------------------------------------------------------------------
+
+
+@both
+def test_submit(executor: Any) -> None:
+    with executor(2) as pool:
+        assert pool.submit(pow, 2, 10).result() == 1024
+        assert pool.submit(int, "ff", base=16).result() == 255
+        assert pool.submit(dict, fn=1, self=2).result() == {"fn": 1, "self": 2}
+        future = pool.submit(boom, "a", 1)
+        assert isinstance(future, concurrent.futures.Future)
+        assert future.exception().args == ("a", 1)
+        with pytest.raises(Boom):
+            future.result()
+        frames = []
+        tb = future.exception().__traceback__
+        while tb is not None:
+            frames.append(tb.tb_frame.f_code.co_name)
+            tb = tb.tb_next
+        assert frames[-1] == "boom"
+
+
+@both
+def test_submit_needs_a_function(executor: Any) -> None:
+    with executor(1) as pool:
+        with pytest.raises(TypeError):
+            pool.submit()
+        with pytest.raises(TypeError, match="not callable"):
+            pool.submit(3).result()
+
+
+@both
+def test_map(executor: Any) -> None:
+    with executor(3) as pool:
+        assert list(pool.map(pow, range(10), range(10))) == list(map(pow, range(10), range(10)))
+        assert list(pool.map(str, [])) == []
+        results = pool.map(divmod, [1, 1, 1], [1, 0, 1])
+        assert next(results) == (1, 0)
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+        with pytest.raises(StopIteration):
+            next(results)
+
+
+@both
+def test_map_in_time(executor: Any, gate: threading.Event) -> None:
+    with executor(1) as pool:
+        results = pool.map(gate.wait, [None], timeout=0.0)
+        with pytest.raises(TimeoutError):
+            next(results)
+        gate.set()
+
+
+@both
+def test_wait_and_as_completed(executor: Any, gate: threading.Event) -> None:
+    with executor(2) as pool:
+        slow, quick, failing = pool.submit(gate.wait), pool.submit(int), pool.submit(boom)
+        done, pending = concurrent.futures.wait([slow, failing, quick], return_when=FIRST_EXCEPTION)
+        assert failing in done
+        assert slow in pending
+        done, pending = concurrent.futures.wait([slow, quick], return_when=FIRST_COMPLETED)
+        assert (done, pending) == ({quick}, {slow})
+        assert concurrent.futures.wait([slow], timeout=0).not_done == {slow}
+        iterator = concurrent.futures.as_completed([slow, quick])
+        assert next(iterator) is quick
+        gate.set()
+        assert next(iterator) is slow
+        assert concurrent.futures.wait([slow, quick, failing]).not_done == set()
+
+
+@both
+def test_as_completed_with_many_futures_from_many_threads(executor: Any) -> None:
+    with executor(4) as pool:
+        futures = [pool.submit(pow, i, 2) for i in range(500)]
+        assert sorted(f.result() for f in concurrent.futures.as_completed(futures)) == [i * i for i in range(500)]
+
+
+@both
+def test_cancel_what_is_queued(executor: Any, gate: threading.Event) -> None:
+    with executor(1) as pool:
+        running = pool.submit(gate.wait)
+        queued = pool.submit(int)
+        until(running.running, "the first task runs")
+        assert not running.cancel()
+        assert queued.cancel()
+        assert queued.cancel()
+        assert queued.cancelled()
+        assert queued.done()
+        with pytest.raises(CancelledError):
+            queued.result()
+        gate.set()
+        assert concurrent.futures.wait([queued, running]).not_done == set()
+
+
+@both
+def test_shutdown(executor: Any) -> None:
+    pool = executor(2)
+    futures = [pool.submit(pow, i, 2) for i in range(50)]
+    pool.shutdown()
+    assert [f.result() for f in futures] == [i * i for i in range(50)]
+    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+        pool.submit(int)
+    pool.shutdown()
+
+
+@both
+def test_shutdown_cancels(executor: Any, gate: threading.Event) -> None:
+    pool = executor(1)
+    running = pool.submit(gate.wait)
+    queued = [pool.submit(int) for _ in range(10)]
+    until(running.running, "the first task runs")
+    pool.shutdown(wait=False, cancel_futures=True)
+    assert all(f.cancelled() for f in queued)
+    gate.set()
+    assert running.result() is True
+
+
+@both
+def test_initializer(executor: Any) -> None:
+    local = threading.local()
+
+    def prepare(value: str) -> None:
+        local.value = value
+
+    with executor(2, initializer=prepare, initargs=("ready",)) as pool:
+        assert [pool.submit(getattr, local, "value").result() for _ in range(4)] == ["ready"] * 4
+
+
+@both
+def test_failing_initializer(executor: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.CRITICAL, "concurrent.futures"):
+        pool = executor(2, initializer=boom)
+        future = pool.submit(int)
+        with pytest.raises(BrokenThreadPool):
+            future.result()
+        with pytest.raises(BrokenThreadPool):
+            pool.submit(int)
+        pool.shutdown()
+    assert "Exception in initializer" in caplog.text
+
+
+@both
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [((0,), ValueError), ((-1,), ValueError), ((1, "", 3), TypeError)],
+)
+def test_wrong_arguments(executor: Any, arguments: tuple[Any, ...], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        executor(*arguments)
+
+
+@both
+def test_worker_names(executor: Any) -> None:
+    with executor(1, "mine") as pool:
+        thread = pool.submit(threading.current_thread).result()
+        assert thread.name == "mine_0"
+        assert thread in threading.enumerate()
+        record = pool.submit(logging.LogRecord, "x", logging.INFO, "", 0, "", None, None).result()
+        assert record.threadName == "mine_0"
+    assert thread not in threading.enumerate()
+
+
+@both
+def test_no_more_workers_than_needed(executor: Any) -> None:
+    before = os_threads()
+    with executor(8) as pool:
+        for _ in range(20):
+            pool.submit(int).result()
+        assert os_threads() - before <= 8
+    until(lambda: os_threads() <= before, "every worker is gone")
+
+
+@both
+def test_a_dropped_pool_finishes_its_work(executor: Any) -> None:
+    before = os_threads()
+    pool = executor(2)
+    futures = [pool.submit(pow, i, 2) for i in range(100)]
+    del pool
+    gc.collect()
+    assert [f.result() for f in futures] == [i * i for i in range(100)]
+    del futures
+    until(lambda: os_threads() <= before, "the workers of a dropped pool are gone")
+
+
+@both
+def test_arguments_and_results_are_let_go(executor: Any) -> None:
+    class Thing:
+        pass
+
+    with executor(1) as pool:
+        thing = Thing()
+        ref = weakref.ref(thing)
+        future = pool.submit(lambda x: None, thing)
+        future.result()
+        del thing
+        pool.submit(int).result()
+        gc.collect()
+        assert ref() is None
+        result = pool.submit(Thing).result()
+        ref = weakref.ref(result)
+        del result
+        pool.submit(int).result()
+        gc.collect()
+        assert ref() is None
+
+
+@both
+def test_asyncio(executor: Any) -> None:
+    async def main(pool: Any) -> list[int]:
+        loop = asyncio.get_running_loop()
+        first = asyncio.wrap_future(pool.submit(pow, 2, 5))
+        return [await first, *await asyncio.gather(*(loop.run_in_executor(pool, pow, i, 2) for i in range(10)))]
+
+    with executor(2) as pool:
+        assert asyncio.run(main(pool)) == [32] + [i * i for i in range(10)]
+
+
+@both
+def test_nested_submits(executor: Any) -> None:
+    with executor(4) as pool:
+
+        def outer(i: int) -> Any:
+            return pool.submit(pow, i, 2)
+
+        inner = [pool.submit(outer, i) for i in range(50)]
+        assert [f.result().result() for f in inner] == [i * i for i in range(50)]
+
+
+@both
+def test_ctypes_callbacks_inside_tasks(executor: Any) -> None:
+    """A callback through PyGILState_Ensure must find the worker's own thread state."""
+    import ctypes
+
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+
+    def sort() -> list[int]:
+        libc = ctypes.CDLL(None)
+        array = (ctypes.c_int * 5)(5, 3, 1, 4, 2)
+
+        def compare(a: int, b: int) -> int:
+            return ctypes.c_int.from_address(a).value - ctypes.c_int.from_address(b).value
+
+        libc.qsort(array, 5, 4, kind(compare))
+        return list(array)
+
+    with executor(2) as pool:
+        assert [pool.submit(sort).result() for _ in range(20)] == [[1, 2, 3, 4, 5]] * 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+@both
+def test_every_task_is_accounted_for(executor: Any, seed: int) -> None:
+    rng = random.Random(seed)
+    ran: list[int] = []
+
+    def work(i: int, kind: int) -> int:
+        ran.append(i)
+        if kind == 1:
+            raise Boom(i)
+        return i
+
+    with executor(4) as pool:
+        kinds = [rng.randrange(3) for _ in range(2000)]
+        futures = []
+        for i, kind in enumerate(kinds):
+            future = pool.submit(work, i, kind)
+            if kind == 2:
+                future.cancel()
+            futures.append(future)
+    cancelled = {i for i, f in enumerate(futures) if f.cancelled()}
+    assert sorted(ran) == sorted(set(range(2000)) - cancelled)
+    for i, (future, kind) in enumerate(zip(futures, kinds, strict=True)):
+        if i in cancelled:
+            assert kind == 2
+        elif kind == 1:
+            assert future.exception().args == (i,)
+        else:
+            assert future.result() == i
+
+
+# -- both futures ---------------------------------------------------------------------------------------------------
+
+
+@both_futures
+def test_future_states(future_type: Any) -> None:
+    future = future_type()
+    assert (future._state, future.running(), future.done(), future.cancelled()) == ("PENDING", False, False, False)
+    assert future.set_running_or_notify_cancel()
+    assert (future._state, future.running()) == ("RUNNING", True)
+    assert not future.cancel()
+    future.set_result(3)
+    assert (future._state, future.done(), future.result(), future.exception()) == ("FINISHED", True, 3, None)
+    assert "returned int" in repr(future)
+    with pytest.raises(InvalidStateError):
+        future.set_result(4)
+    with pytest.raises(InvalidStateError):
+        future.set_exception(Boom())
+    with pytest.raises(RuntimeError):
+        future.set_running_or_notify_cancel()
+    assert not future.cancel()
+
+
+@both_futures
+def test_cancelled_future(future_type: Any) -> None:
+    future = future_type()
+    assert future.cancel()
+    assert future._state == "CANCELLED"
+    assert not future.set_running_or_notify_cancel()
+    assert future._state == "CANCELLED_AND_NOTIFIED"
+    with pytest.raises(CancelledError):
+        future.result(timeout=0)
+    with pytest.raises(CancelledError):
+        future.exception()
+    with pytest.raises(InvalidStateError):
+        future.set_result(1)
+
+
+@both_futures
+def test_future_timeouts(future_type: Any) -> None:
+    future = future_type()
+    for wait in (future.result, future.exception):
+        with pytest.raises(TimeoutError):
+            wait(0)
+        with pytest.raises(TimeoutError):
+            wait(timeout=-1.0)
+        with pytest.raises(TypeError):
+            wait(0, 0)
+        with pytest.raises(TypeError):
+            wait(time=0)
+
+
+@both_futures
+def test_callbacks(future_type: Any, caplog: pytest.LogCaptureFixture) -> None:
+    future, called = future_type(), []
+    future.add_done_callback(called.append)
+    future.add_done_callback(boom)
+    future.add_done_callback(called.append)
+    with caplog.at_level(logging.ERROR, "concurrent.futures"):
+        future.set_result(1)
+    assert called == [future, future]
+    assert "exception calling callback" in caplog.text
+    future.add_done_callback(called.append)
+    assert len(called) == 3
+
+
+@both_futures
+def test_callback_of_a_cancelled_future(future_type: Any) -> None:
+    future, called = future_type(), []
+    future.add_done_callback(called.append)
+    future.cancel()
+    assert called == [future]
+    assert not future.set_running_or_notify_cancel()
+    assert called == [future]
+
+
+@both_futures
+def test_waiting_threads_are_woken(future_type: Any) -> None:
+    future, results = future_type(), []
+    threads = [threading.Thread(target=lambda: results.append(future.result())) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    future.set_result("done")
+    for thread in threads:
+        thread.join()
+    assert results == ["done"] * 5
+
+
+@both_futures
+def test_future_holds_no_cycle_of_its_own(future_type: Any) -> None:
+    gc.disable()
+    try:
+        future = future_type()
+        ref = weakref.ref(future)
+        with future._condition:
+            future._waiters.clear()
+        future.set_result([])
+        del future
+        assert ref() is None
+    finally:
+        gc.enable()
+
+
+@both_futures
+@given(actions=st.lists(st.sampled_from(["claim", "cancel", "result", "error", "callback", "condition"]), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_future_against_the_model(future_type: Any, actions: list[str]) -> None:
+    """Any sequence of calls leaves conc's future in the state of the standard one, with the same answers."""
+    future, model = future_type(), concurrent.futures.Future[int]()
+    calls: list[str] = []
+
+    def apply(target: Any, action: str, label: str) -> object:
+        try:
+            if action == "claim":
+                return target.set_running_or_notify_cancel()
+            if action == "cancel":
+                return target.cancel()
+            if action == "result":
+                return target.set_result(7)
+            if action == "error":
+                return target.set_exception(Boom())
+            if action == "callback":
+                return target.add_done_callback(lambda _: calls.append(label))
+            return type(target._condition).__name__
+        except (InvalidStateError, RuntimeError) as error:
+            return type(error).__name__
+
+    for action in actions:
+        if action == "claim" and model._state in ("RUNNING", "FINISHED", "CANCELLED_AND_NOTIFIED"):
+            continue  # the standard one logs a critical error as well; a test of its own covers it
+        assert apply(future, action, "future") == apply(model, action, "model")
+        assert future._state == model._state
+        assert (future.done(), future.running(), future.cancelled()) == (
+            model.done(),
+            model.running(),
+            model.cancelled(),
+        )
+    assert calls.count("future") == calls.count("model")
+
+
+# -- ours -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_condition_is_made_when_asked_for() -> None:
+    future = conc.Future()
+    assert isinstance(future._condition, threading.Condition)
+    assert future._condition is future._condition
+    with future._condition:
+        assert future._waiters == []
+
+
+def test_a_change_takes_the_condition_once_it_is_there() -> None:
+    future = conc.Future()
+    with future._condition:
+        thread = threading.Thread(target=future.set_result, args=(1,))
+        thread.start()
+        assert not future.done()
+        with pytest.raises(TimeoutError):
+            future.result(0.05)
+    thread.join()
+    assert future.result() == 1
+
+
+def test_racing_changes_end_a_future_once() -> None:
+    for i in range(300):
+        future = conc.Future()
+        if i % 2:
+            _ = future._condition
+        called: list[Any] = []
+        future.add_done_callback(called.append)
+        outcomes: list[str] = []
+        barrier = threading.Barrier(3)
+
+        def act(
+            action: Callable[[], object],
+            barrier: threading.Barrier = barrier,
+            outcomes: list[str] = outcomes,
+        ) -> None:
+            barrier.wait()
+            try:
+                outcomes.append(str(action()))
+            except InvalidStateError:
+                outcomes.append("refused")
+
+        threads = [
+            threading.Thread(target=act, args=(action,))
+            for action in (lambda f=future: f.set_result(1), lambda f=future: f.set_exception(Boom()), future.cancel)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(called) == 1
+        assert future.done()
+        assert sum(outcome in ("None", "True") for outcome in outcomes) == 1
+
+
+def test_kernels_in_the_pool() -> None:
+    with conc.ThreadPoolExecutor(2) as pool:
+        assert pool.submit(kernels.prime_factors, 12).result() == [2, 2, 3]
+        with pytest.raises(ValueError, match="must be in 1"):
+            pool.submit(kernels.prime_factors, 0).result()
+        with pytest.raises(TypeError):
+            pool.submit(kernels.prime_factors).result()
+
+
+@given(
+    numbers=st.lists(st.integers(1, 2**32), max_size=200),
+    workers=st.integers(1, 4),
+)
+@settings(max_examples=40, deadline=None)
+def test_map_of_a_kernel_is_map(numbers: list[int], workers: int) -> None:
+    with conc.ThreadPoolExecutor(workers) as pool:
+        assert list(pool.map(kernels.prime_factors, numbers)) == [kernels.prime_factors(n) for n in numbers]
+
+
+def test_map_of_a_kernel_with_a_wrong_item() -> None:
+    with conc.ThreadPoolExecutor(2) as pool:
+        results = pool.map(kernels.prime_factors, [4, 6, "x", 8])
+        assert [next(results), next(results)] == [[2, 2], [2, 3]]
+        with pytest.raises(TypeError, match="must be an int"):
+            next(results)
+        with pytest.raises(StopIteration):
+            next(results)
+
+
+def test_map_of_a_kernel_in_time() -> None:
+    with conc.ThreadPoolExecutor(1) as pool:
+        results = pool.map(kernels.sleep, [1000], timeout=0.0)
+        with pytest.raises(TimeoutError):
+            next(results)
+
+
+def test_a_dropped_map_stops_its_kernels() -> None:
+    with conc.ThreadPoolExecutor(1) as pool:
+        results = pool.map(kernels.sleep, [0, 1000, 1000])
+        assert next(results) is None
+        del results
+        gc.collect()
+        assert pool.submit(kernels.sleep, 0).result(timeout=30) is None
+
+
+def test_map_after_shutdown() -> None:
+    pool = conc.ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+        pool.map(kernels.sleep, [0])
+
+
+def test_cancelled_futures_cancel_a_map(gate: threading.Event) -> None:
+    pool = conc.ThreadPoolExecutor(1)
+    pool.submit(gate.wait)
+    results = pool.map(kernels.sleep, [0, 0])
+    pool.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(CancelledError):
+        next(results)
+    gate.set()
+    pool.shutdown()
+
+
+def test_one_map_in_two_threads() -> None:
+    with conc.ThreadPoolExecutor(1) as pool:
+        results = pool.map(kernels.sleep, [2])
+        outcomes: list[str] = []
+
+        def ask() -> None:
+            try:
+                outcomes.append(repr(next(results)))
+            except ValueError as error:
+                outcomes.append(str(error))
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert outcomes == ["this iterator is already in use by another thread", "None"]
+
+
+def test_no_worker_needs_the_gil_for_a_map() -> None:
+    """The main thread keeps the GIL while the workers run the whole map."""
+    import ctypes
+
+    hold_gil_us = ctypes.PyDLL(None).usleep
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)
+    try:
+        with conc.ThreadPoolExecutor(2) as pool:
+            results = pool.map(kernels.spin, [0.02] * 10)
+            hold_gil_us(1_000_000)
+            workers, idle, queued = pool._workers.counts()
+            assert (idle, queued) == (workers, 0)
+            assert len(list(results)) == 10
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_shutdown_in_an_own_worker() -> None:
+    with (
+        conc.ThreadPoolExecutor(1) as pool,
+        pytest.raises(RuntimeError, match="in one of its own workers"),
+    ):
+        pool.submit(pool.shutdown).result()
+
+
+def test_core_pool_arguments() -> None:
+    with pytest.raises(TypeError, match="subclass of FutureState"):
+        _core.Pool(1, int)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="make a pool"):
+        _core.Pool(0, conc.Future)
+
+
+def test_a_c_function_does_not_starve_others() -> None:
+    """Tasks that run no bytecode give the GIL away all the same."""
+    with conc.ThreadPoolExecutor(1) as pool:
+        futures = [pool.submit(int) for _ in range(20_000)]
+        assert futures[0].result() == 0
+        assert all(f.result() == 0 for f in futures)
