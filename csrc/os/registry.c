@@ -89,8 +89,12 @@ conc_registry_slot(enum conc_slot slot, int (*make)(void **made), void **out)
 {
     int err = 0;
     pthread_mutex_lock(&registry.lock);
-    if (registry.slots[slot] == NULL)
-        err = make(&registry.slots[slot]);
+    if (registry.slots[slot] == NULL) {
+        void *made = NULL;
+        err = make(&made);
+        if (err == 0)
+            registry.slots[slot] = made;
+    }
     *out = registry.slots[slot];
     pthread_mutex_unlock(&registry.lock);
     return err;

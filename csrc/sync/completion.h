@@ -42,7 +42,8 @@ conc_completion_done(struct conc_completion *c)
 /* 0 when done, -ETIMEDOUT, or -EINTR when the calling thread handled a signal. */
 int conc_completion_wait(struct conc_completion *c, int64_t deadline_ns);
 
-/* Adds `waiter`. False, and nothing is added, when it is done already: the caller then acts itself. */
+/* Adds `waiter`. False, and nothing is added, when the end has come already: the caller then acts itself. It sees what
+ * was written before the end, but conc_completion_done() may follow a moment later. */
 bool conc_completion_add_waiter(struct conc_completion *c, struct conc_waiter *waiter);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check.h - what a C test program needs: CHECK, which also works under NDEBUG, and the scale of stress loops. */
+/* check.h - what a C test program needs: CHECK, which also works under NDEBUG, the scale of stress loops, and what the
+ * sanitizers must be told. Included once in a program. */
 #ifndef CONC_TESTS_CHECK_H
 #define CONC_TESTS_CHECK_H
 
@@ -10,6 +11,25 @@
 #ifndef CONC_TEST_SCALE
 #define CONC_TEST_SCALE 1
 #endif
+
+/* An allocation that is too large answers NULL, as without a sanitizer. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+/* The fork tests start threads in the child. */
+const char *__tsan_default_options(void);
+const char *
+__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1:die_after_fork=0";
+}
+
+/* How often a stress loop turns. */
+#define TURNS(count) ((count) / CONC_TEST_SCALE > 0 ? (count) / CONC_TEST_SCALE : 1)
 
 #define CHECK(condition)                                                                          \
     do {                                                                                          \
