@@ -17,8 +17,7 @@ enum phase { PHASE_NEW, PHASE_STARTING, PHASE_BEGUN };
 
 struct conc_thread {
     struct conc_refcount refs;
-    atomic_int phase;                       /* enum phase */
-    _Atomic(uint32_t) generation;           /* fork generation of the process in which it runs */
+    _Atomic(uint64_t) life;                 /* 0: NEW; else the fork generation of its process << 32 | enum phase */
     struct conc_stop stop;
 
     /* Of the start under way; set before the thread exists, then constant. */
@@ -31,6 +30,26 @@ struct conc_thread {
     atomic_ulong ident;
     struct conc_completion ended;
 };
+
+/* A phase in this process; both in one word, so that nobody sees the one without the other. */
+static uint64_t
+life_here(enum phase phase)
+{
+    return (uint64_t)conc_fork_generation() << 32 | (uint64_t)phase;
+}
+
+static enum phase
+phase_of(uint64_t life)
+{
+    return (enum phase)(life & UINT32_MAX);
+}
+
+bool
+conc_thread_in_parent(struct conc_thread *thread)
+{
+    uint64_t life = atomic_load(&thread->life);
+    return phase_of(life) != PHASE_NEW && life >> 32 != conc_fork_generation();
+}
 
 int
 conc_thread_create(struct conc_thread **out)
@@ -75,7 +94,7 @@ conc_thread_begun(struct conc_thread *thread, int err)
 {
     thread->begin_err = err;
     if (err == 0)
-        atomic_store(&thread->phase, PHASE_BEGUN);
+        atomic_store(&thread->life, life_here(PHASE_BEGUN));
     conc_complete(&thread->begun);
 }
 
@@ -94,16 +113,15 @@ reset(struct conc_thread *thread)
     atomic_store(&thread->native_id, 0);
     atomic_store(&thread->ident, 0);
     thread->arg = NULL;
-    atomic_store(&thread->phase, PHASE_NEW);
+    atomic_store(&thread->life, PHASE_NEW);
 }
 
 int
 conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *attr)
 {
-    int phase = PHASE_NEW;
-    if (!atomic_compare_exchange_strong(&thread->phase, &phase, PHASE_STARTING))
+    uint64_t life = PHASE_NEW;
+    if (!atomic_compare_exchange_strong(&thread->life, &life, life_here(PHASE_STARTING)))
         return -EALREADY;
-    atomic_store(&thread->generation, conc_fork_generation());
     conc_completion_init(&thread->begun);
     thread->begin_err = 0;
     thread->entry = attr->entry;
@@ -123,16 +141,10 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
     return err;
 }
 
-bool
-conc_thread_in_parent(struct conc_thread *thread)
-{
-    return atomic_load(&thread->generation) != conc_fork_generation();
-}
-
 void
 conc_thread_survived_fork(struct conc_thread *thread)
 {
-    atomic_store(&thread->generation, conc_fork_generation());
+    atomic_store(&thread->life, life_here(phase_of(atomic_load(&thread->life))));
     atomic_store(&thread->ident, conc_os_thread_ident());
     atomic_store(&thread->native_id, conc_thread_self_id());
 }
@@ -140,31 +152,29 @@ conc_thread_survived_fork(struct conc_thread *thread)
 bool
 conc_thread_has_begun(struct conc_thread *thread)
 {
-    return atomic_load(&thread->phase) == PHASE_BEGUN;
+    return phase_of(atomic_load(&thread->life)) == PHASE_BEGUN;
 }
 
 bool
 conc_thread_has_ended(struct conc_thread *thread)
 {
-    if (!conc_thread_has_begun(thread))
-        return false;
     return conc_completion_done(&thread->ended) || conc_thread_in_parent(thread);
 }
 
 int
 conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns)
 {
-    if (!conc_thread_has_begun(thread))
-        return -EINVAL;
     if (conc_thread_has_ended(thread))
         return 0;
+    if (!conc_thread_has_begun(thread))
+        return -EINVAL;
     return conc_completion_wait(&thread->ended, deadline_ns);
 }
 
 int
 conc_thread_read_state(struct conc_thread *thread, enum conc_task_state *state)
 {
-    if (atomic_load(&thread->phase) == PHASE_NEW)
+    if (phase_of(atomic_load(&thread->life)) == PHASE_NEW)
         return -EINVAL;
     if (conc_thread_has_ended(thread)) {
         *state = CONC_TASK_ENDED;

@@ -12,7 +12,7 @@ struct report {
     sigset_t mask;
     size_t stack_size;
     unsigned long ident, pthread_ident;
-    int id, kernel_id, detached;
+    int id, kernel_id, detached, is_main;
     char name[32];
 };
 
@@ -29,6 +29,7 @@ look_at_self(void *arg)
     report->ident = conc_os_thread_ident();
     report->pthread_ident = (unsigned long)pthread_self();
     report->id = conc_thread_self_id();
+    report->is_main = conc_thread_self_is_main();
     report->kernel_id = (int)syscall(SYS_gettid);
     conc_thread_self_set_name("a name of more than fifteen bytes");
     CHECK_EQ(pthread_getname_np(pthread_self(), report->name, sizeof(report->name)), 0);
@@ -54,6 +55,7 @@ identity_name_and_stack(void)
     CHECK_EQ(report.id, report.kernel_id);
     CHECK(report.id != conc_thread_self_id());
     CHECK_EQ(conc_thread_self_id(), getpid());
+    CHECK(conc_thread_self_is_main() && !report.is_main);
     CHECK_EQ(strcmp(report.name, "a name of more "), 0);
     CHECK(report.stack_size >= 1u << 20);
 }

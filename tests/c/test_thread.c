@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_thread.c - sched/thread.h: one start wins, a start that failed leaves nothing, states, ends, forks. */
+#include "sched/thread.h"
+
+#include "crew.h"
+#include "os/clock.h"
+#include "os/registry.h"
+#include "os/thread.h"
+
+/* What a thread's entry does, and what it saw. */
+struct role {
+    int begin_err;              /* given to conc_thread_begun() */
+    sem_t gate;
+    atomic_bool spin;           /* compute instead of waiting at the gate */
+    atomic_int entered, left;
+    int native_id;
+    unsigned long ident;
+    int value;                  /* plain: the end alone orders it */
+};
+
+static int
+play(struct conc_thread *thread, void *arg)
+{
+    struct role *role = arg;
+    atomic_fetch_add(&role->entered, 1);
+    role->native_id = conc_thread_self_id();
+    role->ident = conc_os_thread_ident();
+    int err = role->begin_err;
+    conc_thread_begun(thread, err);
+    if (err != 0)
+        return err;
+    while (atomic_load(&role->spin))
+        continue;
+    event_wait(&role->gate);
+    role->value = 42;
+    atomic_fetch_add(&role->left, 1);
+    return 0;
+}
+
+static struct conc_thread_attr
+attr_for(struct role *role)
+{
+    return (struct conc_thread_attr){.block_signals = true, .entry = play, .arg = role};
+}
+
+static struct conc_thread *
+new_thread(void)
+{
+    struct conc_thread *thread = NULL;
+    CHECK_EQ(conc_thread_create(&thread), 0);
+    return thread;
+}
+
+static void
+check_is_new(struct conc_thread *thread)
+{
+    enum conc_task_state state;
+    CHECK(!conc_thread_has_begun(thread));
+    CHECK(!conc_thread_has_ended(thread));
+    CHECK(!conc_thread_in_parent(thread));
+    CHECK_EQ(conc_thread_native_id(thread), 0);
+    CHECK_EQ(conc_thread_ident(thread), 0);
+    CHECK_EQ(conc_thread_read_state(thread, &state), -EINVAL);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), -EINVAL);
+}
+
+static void
+start(struct conc_thread *thread, struct role *role)
+{
+    struct conc_thread_attr attr = attr_for(role);
+    CHECK_EQ(conc_thread_start(thread, &attr), 0);
+}
+
+static void
+until_state(struct conc_thread *thread, enum conc_task_state wanted)
+{
+    enum conc_task_state state;
+    do {
+        sched_yield();
+        CHECK_EQ(conc_thread_read_state(thread, &state), 0);
+    } while (state != wanted);
+}
+
+static void
+whole_life(void)
+{
+    struct role role = {.spin = true};
+    event_init(&role.gate);
+    struct conc_thread *thread = new_thread();
+    check_is_new(thread);
+    start(thread, &role);
+    CHECK(conc_thread_has_begun(thread));
+    CHECK(!conc_thread_has_ended(thread));
+    CHECK_EQ(conc_thread_native_id(thread), role.native_id);
+    CHECK_EQ(conc_thread_ident(thread), role.ident);
+    for (int i = 0; i < TURNS(100); i++) {      /* it computes: it is never seen to wait */
+        enum conc_task_state state;
+        CHECK_EQ(conc_thread_read_state(thread, &state), 0);
+        CHECK(state == CONC_TASK_RUNNING || state == CONC_TASK_RUNNABLE);
+    }
+    CHECK_EQ(conc_thread_wait(thread, 0), -ETIMEDOUT);
+    atomic_store(&role.spin, false);
+    until_state(thread, CONC_TASK_NOT_RUNNING);
+    event_set(&role.gate);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    CHECK_EQ(role.value, 42);
+    CHECK(conc_thread_has_begun(thread));
+    CHECK(conc_thread_has_ended(thread));
+    CHECK_EQ(conc_thread_wait(thread, 0), 0);
+    enum conc_task_state state;
+    CHECK_EQ(conc_thread_read_state(thread, &state), 0);
+    CHECK_EQ(state, CONC_TASK_ENDED);
+    struct conc_thread_attr again = attr_for(&role);
+    CHECK_EQ(conc_thread_start(thread, &again), -EALREADY);
+    conc_thread_release(thread);
+}
+
+/* The handle lives as long as somebody holds it: the creator may let go of a thread that runs. */
+static void
+released_while_it_runs(void)
+{
+    for (int turn = 0; turn < TURNS(300); turn++) {
+        struct role role = {0};
+        event_init(&role.gate);
+        struct conc_thread *thread = new_thread();
+        conc_thread_take(thread);
+        start(thread, &role);
+        conc_thread_release(thread);
+        event_set(&role.gate);
+        CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+        conc_thread_release(thread);
+        CHECK_EQ(atomic_load(&role.left), 1);
+    }
+}
+
+static void
+failed_begin_is_undone(void)
+{
+    struct role role = {.begin_err = -ENOMEM};
+    event_init(&role.gate);
+    event_set(&role.gate);
+    struct conc_thread *thread = new_thread();
+    for (int i = 0; i < TURNS(200); i++) {
+        struct conc_thread_attr attr = attr_for(&role);
+            CHECK_EQ(conc_thread_start(thread, &attr), -ENOMEM);
+        check_is_new(thread);
+    }
+    role.begin_err = 0;
+    start(thread, &role);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    CHECK_EQ(atomic_load(&role.entered), TURNS(200) + 1);
+    CHECK_EQ(atomic_load(&role.left), 1);
+    conc_thread_release(thread);
+}
+
+static void
+no_thread_to_be_had(void)
+{
+    struct role role = {0};
+    event_init(&role.gate);
+    event_set(&role.gate);
+    struct conc_thread *thread = new_thread();
+    struct conc_thread_attr attr = attr_for(&role);
+    static const size_t impossible[] = {(size_t)1 << 50, 1};
+    for (int i = 0; i < 2; i++) {
+        attr.stack_size = impossible[i];
+        CHECK_EQ(conc_thread_start(thread, &attr), i == 0 ? -EAGAIN : -EINVAL);
+        check_is_new(thread);
+    }
+    CHECK_EQ(atomic_load(&role.entered), 0);
+    start(thread, &role);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    conc_thread_release(thread);
+}
+
+struct rivals {
+    struct conc_thread *thread;
+    struct role role;
+    atomic_int won, lost;
+};
+
+static void
+start_as_rival(void *arg, unsigned index)
+{
+    (void)index;
+    struct rivals *rivals = arg;
+    struct conc_thread_attr attr = attr_for(&rivals->role);
+    int err = conc_thread_start(rivals->thread, &attr);
+    CHECK(err == 0 || err == -EALREADY);
+    atomic_fetch_add(err == 0 ? &rivals->won : &rivals->lost, 1);
+    enum conc_task_state state;
+    err = conc_thread_read_state(rivals->thread, &state);
+    CHECK(err == 0 || err == -EINPROGRESS);
+}
+
+static void
+one_starter_wins(void)
+{
+    for (int turn = 0; turn < TURNS(500); turn++) {
+        struct rivals rivals = {.thread = new_thread()};
+        event_init(&rivals.role.gate);
+        event_set(&rivals.role.gate);
+        crew_run(3, start_as_rival, &rivals);
+        CHECK_EQ(atomic_load(&rivals.won), 1);
+        CHECK_EQ(atomic_load(&rivals.lost), 2);
+        CHECK_EQ(conc_thread_wait(rivals.thread, CONC_FOREVER), 0);
+        CHECK_EQ(atomic_load(&rivals.role.entered), 1);
+        conc_thread_release(rivals.thread);
+    }
+}
+
+/* Watches a handle through its whole life: its readings only move forward. */
+static void
+watch(void *arg, unsigned index)
+{
+    struct rivals *rivals = arg;
+    if (index == 0) {
+        start_as_rival(rivals, index);
+        return;
+    }
+    bool begun = false;
+    while (!conc_thread_has_ended(rivals->thread)) {
+        enum conc_task_state state;
+        int err = conc_thread_read_state(rivals->thread, &state);
+        CHECK(err == 0 || (!begun && (err == -EINVAL || err == -EINPROGRESS)));
+        begun = conc_thread_has_begun(rivals->thread);
+        CHECK(!begun || conc_thread_native_id(rivals->thread) != 0);
+    }
+    CHECK_EQ(conc_thread_wait(rivals->thread, 0), 0);
+    CHECK_EQ(rivals->role.value, 42);
+}
+
+static void
+watched_from_outside(void)
+{
+    for (int turn = 0; turn < TURNS(300); turn++) {
+        struct rivals rivals = {.thread = new_thread()};
+        event_init(&rivals.role.gate);
+        event_set(&rivals.role.gate);
+        crew_run(3, watch, &rivals);
+        conc_thread_release(rivals.thread);
+    }
+}
+
+static int
+sleep_until_stopped(struct conc_thread *thread, void *arg)
+{
+    struct role *role = arg;
+    conc_thread_begun(thread, 0);
+    role->value = conc_stop_sleep(conc_thread_stop(thread), CONC_FOREVER);
+    return 0;
+}
+
+static void
+stop_reaches_the_kernel(void)
+{
+    struct role role = {0};
+    struct conc_thread *thread = new_thread();
+    struct conc_thread_attr attr = {.entry = sleep_until_stopped, .arg = &role};
+    CHECK_EQ(conc_thread_start(thread, &attr), 0);
+    conc_stop_request(conc_thread_stop(thread));
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    CHECK_EQ(role.value, -ECANCELED);
+    conc_thread_release(thread);
+}
+
+struct waiting {
+    struct conc_thread *thread;
+    atomic_int tid;
+    atomic_bool interrupted;
+};
+
+static void
+wait_for_signal(void *arg, unsigned index)
+{
+    (void)index;
+    struct waiting *waiting = arg;
+    atomic_store(&waiting->tid, conc_thread_self_id());
+    CHECK_EQ(conc_thread_wait(waiting->thread, CONC_FOREVER), -EINTR);
+    atomic_store(&waiting->interrupted, true);
+}
+
+static void
+signal_ends_the_wait(void)
+{
+    struct role role = {0};
+    event_init(&role.gate);
+    struct waiting waiting = {.thread = new_thread()};
+    start(waiting.thread, &role);
+    struct crew crew;
+    crew_start(&crew, 1, wait_for_signal, &waiting);
+    until_blocked(&waiting.tid);
+    interrupt_until(crew.threads[0], &waiting.interrupted);
+    crew_join(&crew);
+    event_set(&role.gate);
+    CHECK_EQ(conc_thread_wait(waiting.thread, CONC_FOREVER), 0);
+    conc_thread_release(waiting.thread);
+}
+
+/* In the child no thread of the parent runs, and the handle can be waited for at once. */
+static void
+ended_in_child(void *arg)
+{
+    struct conc_thread *thread = arg;
+    enum conc_task_state state;
+    CHECK(conc_thread_has_ended(thread));
+    CHECK(conc_thread_in_parent(thread));
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    CHECK_EQ(conc_thread_read_state(thread, &state), 0);
+    CHECK_EQ(state, CONC_TASK_ENDED);
+    struct role role = {0};
+    event_init(&role.gate);
+    event_set(&role.gate);
+    struct conc_thread *own = new_thread();
+    start(own, &role);
+    CHECK_EQ(conc_thread_wait(own, CONC_FOREVER), 0);
+    CHECK_EQ(role.value, 42);
+    conc_thread_release(own);
+}
+
+static void
+started_in_child(void *arg)
+{
+    struct role role = {0};
+    event_init(&role.gate);
+    check_is_new(arg);
+    start(arg, &role);
+    CHECK(!conc_thread_has_ended(arg));
+    CHECK(!conc_thread_in_parent(arg));
+    event_set(&role.gate);
+    CHECK_EQ(conc_thread_wait(arg, CONC_FOREVER), 0);
+}
+
+static void
+forks(void)
+{
+    struct role role = {0};
+    event_init(&role.gate);
+    struct conc_thread *thread = new_thread(), *fresh = new_thread();
+    start(thread, &role);
+    in_child(ended_in_child, thread);
+    in_child(started_in_child, fresh);
+    check_is_new(fresh);
+    CHECK(!conc_thread_has_ended(thread));
+    event_set(&role.gate);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    conc_thread_release(thread);
+    conc_thread_release(fresh);
+}
+
+/* Holds its start until the gate opens. */
+static int
+begin_late(struct conc_thread *thread, void *arg)
+{
+    struct role *role = arg;
+    atomic_fetch_add(&role->entered, 1);
+    event_wait(&role->gate);
+    conc_thread_begun(thread, 0);
+    return 0;
+}
+
+static void
+start_late(void *arg, unsigned index)
+{
+    (void)index;
+    struct rivals *rivals = arg;
+    struct conc_thread_attr attr = {.entry = begin_late, .arg = &rivals->role};
+    CHECK_EQ(conc_thread_start(rivals->thread, &attr), 0);
+}
+
+/* A start that is under way in the parent never comes to its end in the child. */
+static void
+fork_during_a_start(void)
+{
+    struct rivals rivals = {.thread = new_thread()};
+    event_init(&rivals.role.gate);
+    struct crew crew;
+    crew_start(&crew, 1, start_late, &rivals);
+    while (atomic_load(&rivals.role.entered) == 0)
+        sched_yield();
+    CHECK(!conc_thread_has_begun(rivals.thread));
+    CHECK(!conc_thread_has_ended(rivals.thread));
+    CHECK_EQ(conc_thread_wait(rivals.thread, CONC_FOREVER), -EINVAL);
+    in_child(ended_in_child, rivals.thread);
+    event_set(&rivals.role.gate);
+    crew_join(&crew);
+    CHECK_EQ(conc_thread_wait(rivals.thread, CONC_FOREVER), 0);
+    conc_thread_release(rivals.thread);
+}
+
+/* The thread that forks is the one that lives on in the child. */
+static int
+fork_here(struct conc_thread *thread, void *arg)
+{
+    (void)arg;
+    conc_thread_begun(thread, 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        CHECK(conc_thread_has_ended(thread));
+        conc_thread_survived_fork(thread);
+        CHECK(!conc_thread_has_ended(thread));
+        CHECK_EQ(conc_thread_native_id(thread), getpid());
+        CHECK_EQ(conc_thread_ident(thread), conc_os_thread_ident());
+        enum conc_task_state state;
+        CHECK_EQ(conc_thread_read_state(thread, &state), 0);
+        CHECK_EQ(state, CONC_TASK_RUNNING);
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    return 0;
+}
+
+static void
+fork_in_the_thread(void)
+{
+    struct conc_thread *thread = new_thread();
+    struct conc_thread_attr attr = {.entry = fork_here};
+    CHECK_EQ(conc_thread_start(thread, &attr), 0);
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    conc_thread_release(thread);
+}
+
+int
+main(void)
+{
+    interruptible();
+    CHECK_EQ(conc_registry_init(), 0);
+    whole_life();
+    released_while_it_runs();
+    failed_begin_is_undone();
+    no_thread_to_be_had();
+    one_starter_wins();
+    watched_from_outside();
+    stop_reaches_the_kernel();
+    signal_ends_the_wait();
+    forks();
+    fork_during_a_start();
+    fork_in_the_thread();
+    return 0;
+}
