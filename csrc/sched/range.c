@@ -84,7 +84,7 @@ take_chunk(struct conc_range *range, size_t grain, size_t *begin, size_t *end)
         if (at >= count)
             return false;
         /* Near the end chunks shrink, so that all lanes end together. */
-        size_t share = (count - at) / (2u * range->attr.width);
+        size_t share = (count - at) / 2 / range->attr.width;
         want = grain < share ? grain : share;
         if (want == 0)
             want = 1;
@@ -108,7 +108,7 @@ run_lane(struct conc_task *task, struct conc_worker *worker)
             atomic_store_explicit(&range->done[i], 1, memory_order_release);
         advance(range);
         int64_t now = conc_now_ns();
-        if (now - before < CHUNK_SHORT_NS)
+        if (now - before < CHUNK_SHORT_NS && end - begin == grain)
             grain *= 2;
         else if (now - before > CHUNK_LONG_NS && grain > 1)
             grain /= 2;
