@@ -125,7 +125,8 @@ remove_queued(struct conc_queue *queue, struct conc_task *task)
 }
 
 /* Starts a worker that is counted already, because `task` found nobody idle. That it cannot be started matters only
- * when nobody else will run the task. */
+ * when nobody else will run the task; then nobody will run those either that other threads queued meanwhile, counting
+ * on this worker, and they are cancelled. */
 static int
 start_worker(struct conc_pool *pool, unsigned index, struct conc_task *task)
 {
@@ -135,11 +136,19 @@ start_worker(struct conc_pool *pool, unsigned index, struct conc_task *task)
     int err = conc_worker_start(pool, index);
     if (err == 0)
         return 0;
+    struct conc_task *others = NULL;
     conc_lock_acquire(&pool->lock);
     pool->workers--;
     bool stranded = pool->workers == 0 && remove_queued(&pool->queue, task);
+    if (pool->workers == 0 && pool->phase != CONC_POOL_BROKEN)
+        others = conc_queue_take_all(&pool->queue);
     bool last = claim_end(pool);
     conc_lock_release(&pool->lock);
+    while (others != NULL) {
+        struct conc_task *next = others->next;
+        others->cancel(others);
+        others = next;
+    }
     if (last)
         conc_complete(&pool->ended);
     if (hooks->release != NULL)

@@ -50,7 +50,7 @@ int conc_pool_create(const struct conc_pool_attr *attr, struct conc_pool **out);
 void conc_pool_release(struct conc_pool *pool);
 
 /* Queues `task`, which moves to the pool when the answer is 0. -ESHUTDOWN: closed; -EPIPE: broken; -EAGAIN or -ENOMEM:
- * there is no worker and none could be started. */
+ * there is no worker and none could be started; what other threads queued meanwhile is then cancelled. */
 int conc_pool_submit(struct conc_pool *pool, struct conc_task *task);
 
 /* Takes no more tasks; what is queued still runs. */

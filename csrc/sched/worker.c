@@ -124,12 +124,12 @@ worker_main(void *raw)
         conc_pool_break(pool);
     else
         work(worker);
-    if (!still_ours(worker))
-        return;
-    if (hooks->end != NULL)
+    bool ours = still_ours(worker);
+    if (ours && hooks->end != NULL)
         hooks->end(worker);
     conc_free(worker);
-    conc_pool_worker_left(pool);
+    if (ours)
+        conc_pool_worker_left(pool);
     conc_pool_release(pool);
 }
 
