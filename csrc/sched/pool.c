@@ -33,7 +33,6 @@ forget_parent(struct conc_fork_hook *hook)
 {
     struct conc_pool *pool = pool_of_hook(hook);
     pool->from_parent = true;
-    pool->generation = conc_fork_generation();
     pool->workers = 0;
     pool->idle = NULL;
     pool->idle_count = 0;
@@ -59,7 +58,6 @@ conc_pool_create(const struct conc_pool_attr *attr, struct conc_pool **out)
     conc_completion_init(&pool->ended);
     conc_lock_init(&pool->lock);
     conc_queue_init(&pool->queue);
-    pool->generation = conc_fork_generation();
     pool->fork_hook = (struct conc_fork_hook){lock_for_fork, unlock_after_fork, forget_parent, NULL, NULL};
     conc_registry_add_fork_hook(&pool->fork_hook);
     *out = pool;

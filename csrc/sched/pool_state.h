@@ -35,7 +35,6 @@ struct conc_pool {
     enum conc_pool_phase phase;
     bool end_claimed;                   /* somebody runs the end */
     bool from_parent;
-    uint32_t generation;                /* of the process whose workers these are */
     unsigned workers;                   /* started or about to be */
     unsigned started;                   /* ever: the next index */
     unsigned idle_count;
