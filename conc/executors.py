@@ -86,6 +86,14 @@ def _default_workers() -> int:
     return min(32, len(os.sched_getaffinity(0)) + 4)
 
 
+def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
+    """The iterables as tuples, cut to the shortest, which alone needs to be finite."""
+    if len(iterables) == 1:
+        return (tuple(iterables[0]),)
+    rows = tuple(zip(*iterables, strict=False))
+    return tuple(zip(*rows, strict=True)) if rows else ((),) * len(iterables)
+
+
 class ThreadPoolExecutor(concurrent.futures.Executor):
     """A ``concurrent.futures.ThreadPoolExecutor`` on native workers.
 
@@ -168,8 +176,7 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         if isinstance(fn, _core.Kernel) and not options:
             if interpreter_is_finishing():
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-            items = list(zip(*iterables, strict=False))
-            return self._workers.map_kernel(fn, items, timeout)
+            return self._workers.map_kernel(fn, _columns(iterables), timeout)
         return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -69,23 +69,42 @@ batch_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-/* Parses items into the batch up to the first that cannot be, as map would run up to it; its error is kept. */
-static int
-parse_items(BatchObject *self, CoreState *core, struct conc_kernel_batch *batch, PyObject *items)
+/* The arguments of one item are gathered here: one from each column. */
+#define MAX_COLUMNS 8
+
+/* Parses the items into the batch up to the first that cannot be, as map would run up to it; its error is kept. */
+static void
+parse_items(BatchObject *self, CoreState *core, struct conc_kernel_batch *batch, PyObject *columns)
 {
+    size_t width = (size_t)PyTuple_GET_SIZE(columns);
+    PyObject *args[MAX_COLUMNS];
     for (size_t i = 0; i < batch->count; i++, self->count++) {
-        PyObject *item = PyList_GET_ITEM(items, (Py_ssize_t)i);
-        if (!PyTuple_Check(item)) {
-            PyErr_Format(PyExc_TypeError, "items must be tuples of arguments, not %R", item);
-            return -1;
-        }
-        if (self->kernel->binding->parse(core, conc_kernel_batch_state(batch, i), PySequence_Fast_ITEMS(item),
-                                         (size_t)PyTuple_GET_SIZE(item), NULL) < 0) {
+        for (size_t column = 0; column < width; column++)
+            args[column] = PyTuple_GET_ITEM(PyTuple_GET_ITEM(columns, (Py_ssize_t)column), (Py_ssize_t)i);
+        if (self->kernel->binding->parse(core, conc_kernel_batch_state(batch, i), args, width, NULL) < 0) {
             self->parse_error = conc_take_exception();
-            return 0;
+            return;
         }
     }
-    return 0;
+}
+
+/* The number of items in `columns`, tuples of one length; -1 with an exception when they are not. */
+static Py_ssize_t
+count_items(PyObject *columns)
+{
+    Py_ssize_t width = PyTuple_GET_SIZE(columns);
+    if (width < 1 || width > MAX_COLUMNS) {
+        PyErr_Format(PyExc_TypeError, "a kernel is mapped over 1 to %d iterables, not %zd", MAX_COLUMNS, width);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < width; i++) {
+        PyObject *column = PyTuple_GET_ITEM(columns, i);
+        if (!PyTuple_Check(column) || PyTuple_GET_SIZE(column) != Py_SIZE(PyTuple_GET_ITEM(columns, 0))) {
+            PyErr_SetString(PyExc_TypeError, "columns must be tuples of one length");
+            return -1;
+        }
+    }
+    return PyTuple_GET_SIZE(PyTuple_GET_ITEM(columns, 0));
 }
 
 static void
@@ -95,18 +114,17 @@ release_batch(void *batch)
 }
 
 static int
-start(BatchObject *self, PoolObject *pool, PyObject *items)
+start(BatchObject *self, PoolObject *pool, PyObject *columns)
 {
-    struct conc_kernel_batch *batch =
-        conc_kernel_batch_new(self->kernel->binding->core, (size_t)PyList_GET_SIZE(items));
+    Py_ssize_t count = count_items(columns);
+    if (count < 0)
+        return -1;
+    struct conc_kernel_batch *batch = conc_kernel_batch_new(self->kernel->binding->core, (size_t)count);
     if (batch == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    if (parse_items(self, pool->core, batch, items) < 0) {
-        conc_kernel_batch_free(batch);
-        return -1;
-    }
+    parse_items(self, pool->core, batch, columns);
     unsigned width = conc_pool_max_workers(pool->pool);
     const struct conc_range_attr attr = {
         .count = self->count,
@@ -126,7 +144,7 @@ start(BatchObject *self, PoolObject *pool, PyObject *items)
 }
 
 PyObject *
-conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *items, int64_t deadline_ns)
+conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *columns, int64_t deadline_ns)
 {
     PyTypeObject *type = pool->core->batch_type;
     BatchObject *self = BatchObject_CAST(type->tp_alloc(type, 0));
@@ -135,7 +153,7 @@ conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *items, int64_t 
     self->kernel = (KernelObject *)Py_NewRef((PyObject *)kernel);
     self->deadline_ns = deadline_ns;
     self->generation = conc_fork_generation();
-    if (start(self, pool, items) < 0) {
+    if (start(self, pool, columns) < 0) {
         Py_DECREF(self);
         return NULL;
     }

@@ -245,20 +245,22 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
 }
 
 PyDoc_STRVAR(map_kernel_doc,
-"map_kernel($self, kernel, items, timeout=None, /)\n--\n\n"
-"An iterator over kernel(*item) for each tuple in the list `items`, in order; the items run natively on all workers.");
+"map_kernel($self, kernel, columns, timeout=None, /)\n--\n\n"
+"An iterator over kernel(*row) for the rows of `columns`, a tuple of tuples of one length, in order; the rows run\n"
+"natively on all workers.");
 
 static PyObject *
 pool_map_kernel(PyObject *op, PyObject *args)
 {
     PoolObject *self = PoolObject_CAST(op);
-    PyObject *kernel, *items, *timeout = Py_None;
+    PyObject *kernel, *columns, *timeout = Py_None;
     int64_t deadline;
-    if (!PyArg_ParseTuple(args, "O!O!|O:map_kernel", self->core->kernel_type, &kernel, &PyList_Type, &items, &timeout))
+    if (!PyArg_ParseTuple(args, "O!O!|O:map_kernel", self->core->kernel_type, &kernel, &PyTuple_Type, &columns,
+                          &timeout))
         return NULL;
     if (conc_parse_timeout(timeout, &deadline) < 0)
         return NULL;
-    return conc_batch_new(self, KernelObject_CAST(kernel), items, deadline);
+    return conc_batch_new(self, KernelObject_CAST(kernel), columns, deadline);
 }
 
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nTake no more tasks; what is queued still runs.");

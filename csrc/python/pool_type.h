@@ -39,7 +39,7 @@ PyObject *conc_pool_raise_submit(int err);
  * args[0] the function, a Kernel or any callable. NULL with an exception. */
 PyObject *conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
-/* python/batch_type.c: [owned] an iterator over kernel(*item) for each tuple of `items` (a list), in order. */
-PyObject *conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *items, int64_t deadline_ns);
+/* python/batch_type.c: [owned] an iterator over kernel(*row) for the rows of `columns`, a tuple of tuples, in order. */
+PyObject *conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *columns, int64_t deadline_ns);
 
 #endif
