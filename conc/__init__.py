@@ -6,10 +6,10 @@ Names only: nothing is imported before it is used, so that ``import conc`` costs
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from conc._version import __version__
 
+TYPE_CHECKING = False  # typing's own costs more to import than the rest of this file; type checkers know the name
 if TYPE_CHECKING:
     from conc import kernels
     from conc.executors import Future, ThreadPoolExecutor

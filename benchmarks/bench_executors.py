@@ -1,0 +1,59 @@
+"""conc.ThreadPoolExecutor against concurrent.futures.ThreadPoolExecutor, two workers each, warm."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from paired import paired
+
+import conc
+
+
+def nothing(_: object = None) -> None:
+    pass
+
+
+@pytest.fixture
+def pools() -> Iterator[tuple[conc.ThreadPoolExecutor, concurrent.futures.ThreadPoolExecutor]]:
+    with conc.ThreadPoolExecutor(2) as ours, concurrent.futures.ThreadPoolExecutor(2) as peer:
+        yield ours, peer
+
+
+def submit_all(pool: concurrent.futures.Executor, count: int) -> None:
+    for future in [pool.submit(nothing) for _ in range(count)]:
+        future.result()
+
+
+def round_trips(pool: concurrent.futures.Executor, count: int) -> None:
+    for _ in range(count):
+        pool.submit(nothing).result()
+
+
+def test_submit(benchmark: Any, pools: tuple[Any, Any]) -> None:
+    paired(
+        benchmark,
+        "submit+result of 10,000 no-ops, against the standard pool",
+        lambda: submit_all(pools[0], 10_000),
+        lambda: submit_all(pools[1], 10_000),
+    )
+
+
+def test_round_trip(benchmark: Any, pools: tuple[Any, Any]) -> None:
+    paired(
+        benchmark,
+        "2,000 round trips submit -> result, against the standard pool",
+        lambda: round_trips(pools[0], 2_000),
+        lambda: round_trips(pools[1], 2_000),
+    )
+
+
+def test_map(benchmark: Any, pools: tuple[Any, Any]) -> None:
+    paired(
+        benchmark,
+        "map of 10,000 no-ops, against the standard pool",
+        lambda: list(pools[0].map(nothing, range(10_000))),
+        lambda: list(pools[1].map(nothing, range(10_000))),
+    )
