@@ -32,7 +32,7 @@ class NativeThread(threading.Thread):
             self._handle = handle
 
     def _is_initialized(self) -> bool:
-        return bool(cast(Any, self)._initialized) if hasattr(self, "_initialized") else False
+        return bool(getattr(self, "_initialized", False))
 
     def _register(self, ident: int, native_id: int | None) -> None:
         """Make the thread known to threading. The starter and the thread both call it; the first one does it.
@@ -41,12 +41,11 @@ class NativeThread(threading.Thread):
         """
         private = cast(Any, self)
         with _private._active_limbo_lock:
-            if private._ident is not None:
-                return
-            private._ident = ident
-            private._native_id = native_id
-            _private._active[ident] = self
-        private._started.set()
+            if private._ident is None:
+                private._ident = ident
+                private._native_id = native_id
+                _private._active[ident] = self
+        private._started.set()  # also by the second one: the first may not have come to it yet
 
     def _unregister(self) -> None:
         with _private._active_limbo_lock:
