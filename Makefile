@@ -37,7 +37,7 @@ test: ## all tests
 	$(PYTHON) -m pytest
 
 bench: ## the figures, as ratios against their peers in one run
-	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds --benchmark-disable-gc benchmarks/bench_*.py
+	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds --benchmark-disable-gc benchmarks
 
 clean: ## remove what was built
 	rm -rf build dist *.egg-info conc/*.so

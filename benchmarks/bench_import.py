@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from paired import FIGURES, quartiles, timed
+from paired import FIGURES, QUICK, quartiles, timed
 
 
 def test_import(benchmark: Any) -> None:
@@ -20,9 +20,10 @@ def test_import(benchmark: Any) -> None:
     def with_conc() -> None:
         extra.append(run("import conc") - bare[-1])
 
-    benchmark.pedantic(with_conc, setup=lambda: bare.append(run("pass")), rounds=21, iterations=1)
+    rounds = 2 if QUICK else 21
+    benchmark.pedantic(with_conc, setup=lambda: bare.append(run("pass")), rounds=rounds, iterations=1)
     low, median, high = quartiles(extra)
     FIGURES.append(
         f"import conc over a bare interpreter: {median * 1e3:.1f} ms [{low * 1e3:.1f}..{high * 1e3:.1f}] "
-        f"over 21 rounds (bare {statistics.median(bare) * 1e3:.1f} ms); asked: at most 20 ms"
+        f"over {rounds} rounds (bare {statistics.median(bare) * 1e3:.1f} ms); asked: at most 20 ms"
     )

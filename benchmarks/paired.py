@@ -6,6 +6,7 @@ whose speed drifts moves both sides alike.
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +34,9 @@ class Figure:
             f"(ours {readable(self.ours_s)}, peer {readable(self.peer_s)}){target}"
         )
 
+
+QUICK = bool(os.environ.get("CONC_BENCH_QUICK"))
+"""Few rounds, to see that everything runs: the lines are no figures then."""
 
 FIGURES: list[str] = []
 """The lines that the run ends with (conftest.py)."""
@@ -77,6 +81,7 @@ def paired(
         target: what the figure should be, for the printed line.
         rounds: pairs after one that is not counted; >= 2.
     """
+    rounds = 2 if QUICK else rounds
     peer_samples: list[float] = []
     our_samples: list[float] = []
     timed(peer)
