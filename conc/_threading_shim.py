@@ -126,3 +126,38 @@ def before_threads_are_joined(function: Callable[[], object]) -> None:
     """
     _private._register_atexit(function)
     atexit.register(function)
+
+
+class _JoinAsLock:
+    """Stands among the locks that threading, up to 3.12, acquires at exit: one for each thread that it waits for."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def acquire(self) -> None:
+        self._function()
+
+    def release(self) -> None:
+        pass
+
+    def locked(self) -> bool:
+        return True
+
+
+def when_threads_are_joined(function: Callable[[], object]) -> None:
+    """Call `function` when the interpreter, at its exit, waits for its threads, and again before it goes.
+
+    The main thread counts as ended by then: code in the threads that are waited for may itself wait for that end.
+    """
+
+    def wait() -> None:
+        if not HAS_HANDLES:
+            with _private._shutdown_locks_lock:
+                _private._shutdown_locks.add(_JoinAsLock(function))
+            return
+        if _private._is_main_interpreter():
+            _private._main_thread._handle._set_done()  # as threading does itself a moment later
+        function()
+
+    _private._register_atexit(wait)
+    atexit.register(function)

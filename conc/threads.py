@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conc import _core
-from conc._threading_shim import NativeThread, before_threads_are_joined
+from conc._threading_shim import NativeThread, when_threads_are_joined
 
 
 class ThreadState(enum.Enum):
@@ -60,7 +60,7 @@ class _NonDaemonThreads:
 
 
 _non_daemon = _NonDaemonThreads()
-before_threads_are_joined(_non_daemon.join)
+when_threads_are_joined(_non_daemon.join)
 
 
 def _register_fork_handler() -> None:

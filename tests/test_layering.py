@@ -338,7 +338,7 @@ print(len(modules), len(conc.__all__))
 def test_no_submodule_shadows_a_public_name() -> None:
     """Every submodule is imported first; then each public name must still be what its home says."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", TOUCH_EVERYTHING], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-W", "error", "-c", TOUCH_EVERYTHING], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     modules, names = map(int, done.stdout.split())
