@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test bench clean
+.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test bench bench-quick ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,6 +38,13 @@ test: ## all tests
 
 bench: ## the figures, as ratios against their peers in one run
 	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds --benchmark-disable-gc benchmarks
+
+bench-quick: ## the same with few rounds: to see that they run, not for figures
+	CONC_BENCH_QUICK=1 $(PYTHON) -m pytest benchmarks -q -s --benchmark-enable --benchmark-min-rounds=1 \
+		--benchmark-max-time=0.2 --benchmark-warmup=off
+
+ci: ## everything, as on a fresh machine (.ci/run)
+	.ci/run
 
 clean: ## remove what was built
 	rm -rf build dist *.egg-info conc/*.so
