@@ -26,6 +26,9 @@ prime_factors: Kernel[[int], list[int]]
 trial_divisions: Kernel[[int], int]
 spin: Kernel[[float], float]
 sleep: Kernel[[float], None]
+http_get: Kernel[..., bytes]  # (url: str, timeout: float = 60.0)
+
+def http_get_unavailable() -> str | None: ...
 
 # thread_handle_type.c
 @final

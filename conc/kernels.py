@@ -9,6 +9,14 @@ Their arguments are positional.
 
 from __future__ import annotations
 
-from conc._core import Kernel, prime_factors, sleep, spin, trial_divisions
+from conc._core import Kernel, http_get, http_get_unavailable, prime_factors, sleep, spin, trial_divisions
 
-__all__ = ["Kernel", "prime_factors", "sleep", "spin", "trial_divisions"]
+__all__ = [
+    "Kernel",
+    "http_get",
+    "http_get_unavailable",
+    "prime_factors",
+    "sleep",
+    "spin",
+    "trial_divisions",
+]

@@ -30,7 +30,7 @@ void conc_registry_add_fork_hook(struct conc_fork_hook *hook);
 void conc_registry_remove_fork_hook(struct conc_fork_hook *hook);
 
 enum conc_slot {
-    CONC_SLOT_CURL,             /* kernels/http_get.c: libcurl's functions */
+    CONC_SLOT_CURL,             /* kernels/curl.c: libcurl's functions */
     CONC_SLOT_COUNT,
 };
 

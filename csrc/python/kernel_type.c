@@ -23,27 +23,26 @@ struct call {
     bool looked;                /* the first poll has asked which thread this is */
 };
 
-/* Whether the calling thread runs signal handlers, as far as is known; attached. threading knows, also after a fork in
- * another thread; where it was never imported there is hardly a second thread, and looking for nothing is harmless. */
-static bool
+/* Whether the calling thread runs signal handlers, as far as is known: 1, 0, or -1 with an exception, which may be a
+ * handler's, since this runs Python code. threading knows, also after a fork in another thread; where it was never
+ * imported there is hardly a second thread, and looking for nothing is harmless. */
+static int
 handles_signals(void)
 {
-    bool answer = true;
-    PyObject *main_thread = NULL, *ident = NULL;
+    int answer = 1;
     PyObject *name = PyUnicode_FromString("threading");
     PyObject *threading = name == NULL ? NULL : PyImport_GetModule(name);
-    if (threading != NULL)
-        main_thread = PyObject_CallMethod(threading, "main_thread", NULL);
-    if (main_thread != NULL)
-        ident = PyObject_GetAttrString(main_thread, "ident");
+    Py_XDECREF(name);
+    if (threading == NULL)
+        return PyErr_Occurred() ? -1 : 1;
+    PyObject *main_thread = PyObject_CallMethod(threading, "main_thread", NULL);
+    Py_DECREF(threading);
+    PyObject *ident = main_thread == NULL ? NULL : PyObject_GetAttrString(main_thread, "ident");
+    Py_XDECREF(main_thread);
     if (ident != NULL && PyLong_Check(ident))
         answer = PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
-    PyErr_Clear();
     Py_XDECREF(ident);
-    Py_XDECREF(main_thread);
-    Py_XDECREF(threading);
-    Py_XDECREF(name);
-    return answer;
+    return PyErr_Occurred() ? -1 : answer;
 }
 
 /* Runs signal handlers in the main thread: true when one raised, and the exception stays set in its thread state. In
@@ -52,13 +51,15 @@ static bool
 poll_signals(struct conc_stop *stop)
 {
     struct call *call = (struct call *)stop;
-    bool raised = false;
     PyEval_RestoreThread(call->tstate);
-    if (!call->looked && !handles_signals())
-        stop->poll = NULL;
-    else
-        raised = PyErr_CheckSignals() < 0;
-    call->looked = true;
+    bool raised = PyErr_CheckSignals() < 0;     /* does nothing in a thread that handles none */
+    if (!raised && !call->looked) {
+        int answer = handles_signals();
+        raised = answer < 0;
+        call->looked = true;
+        if (answer == 0)
+            stop->poll = NULL;
+    }
     call->tstate = PyEval_SaveThread();
     return raised;
 }

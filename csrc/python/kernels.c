@@ -6,21 +6,22 @@
 #include "kernels/spin.h"
 #include "os/clock.h"
 #include "python/convert.h"
-#include "python/kernel_type.h"
+#include "python/kernels.h"
 
-/* The one positional argument that a kernel takes; NULL with TypeError when it got anything else. */
-static PyObject *
-only_argument(const char *kernel, PyObject *const *args, size_t nargs, PyObject *kwnames)
+int
+conc_kernel_check_arguments(const char *kernel, size_t least, size_t most, size_t nargs, PyObject *kwnames)
 {
     if (kwnames != NULL && PyTuple_GET_SIZE(kwnames) != 0) {
         PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments", kernel);
-        return NULL;
+        return -1;
     }
-    if (nargs != 1) {
-        PyErr_Format(PyExc_TypeError, "%s() takes exactly one argument (%zu given)", kernel, nargs);
-        return NULL;
-    }
-    return args[0];
+    if (nargs >= least && nargs <= most)
+        return 0;
+    if (least == most)
+        PyErr_Format(PyExc_TypeError, "%s() takes %zu argument (%zu given)", kernel, least, nargs);
+    else
+        PyErr_Format(PyExc_TypeError, "%s() takes %zu to %zu arguments (%zu given)", kernel, least, most, nargs);
+    return -1;
 }
 
 /* -- prime_factors, trial_divisions ------------------------------------------------------------------------------ */
@@ -28,9 +29,9 @@ only_argument(const char *kernel, PyObject *const *args, size_t nargs, PyObject 
 static int
 parse_factoring(const char *kernel, struct conc_factoring *f, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
-    PyObject *n = only_argument(kernel, args, nargs, kwnames);
-    if (n == NULL)
+    if (conc_kernel_check_arguments(kernel, 1, 1, nargs, kwnames) < 0)
         return -1;
+    PyObject *n = args[0];
     if (!PyLong_Check(n)) {
         PyErr_Format(PyExc_TypeError, "n must be an int, not %.100s", Py_TYPE(n)->tp_name);
         return -1;
@@ -93,8 +94,9 @@ static int
 parse_spin(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     struct conc_spin *spin = state;
-    PyObject *seconds = only_argument("spin", args, nargs, kwnames);
-    return seconds == NULL ? -1 : conc_parse_seconds(seconds, "seconds", &spin->duration_ns);
+    if (conc_kernel_check_arguments("spin", 1, 1, nargs, kwnames) < 0)
+        return -1;
+    return conc_parse_seconds(args[0], "seconds", &spin->duration_ns);
 }
 
 static PyObject *
@@ -108,8 +110,9 @@ static int
 parse_sleep(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     struct conc_sleep *sleep = state;
-    PyObject *seconds = only_argument("sleep", args, nargs, kwnames);
-    return seconds == NULL ? -1 : conc_parse_seconds(seconds, "seconds", &sleep->duration_ns);
+    if (conc_kernel_check_arguments("sleep", 1, 1, nargs, kwnames) < 0)
+        return -1;
+    return conc_parse_seconds(args[0], "seconds", &sleep->duration_ns);
 }
 
 static PyObject *
@@ -118,101 +121,117 @@ result_sleep(CoreState *Py_UNUSED(core), void *Py_UNUSED(state))
     Py_RETURN_NONE;
 }
 
-/* -- the table --------------------------------------------------------------------------------------------------- */
+/* -- the rows ---------------------------------------------------------------------------------------------------- */
 
-static const struct conc_kernel_binding bindings[] = {
-    {
-        .core = &conc_kernel_prime_factors,
-        .doc = PyDoc_STR(
-            "prime_factors(n, /)\n--\n\n"
-            "The prime factors of `n`, ascending, by trial division.\n"
-            "\n"
-            "The divisions are those of `conc.workloads.calc.prime_factors`: 2, then the odd numbers, up to the\n"
-            "square root of what is left. A prime near 2**64 takes two billion of them; Ctrl-C and stop end it.\n"
-            "\n"
-            "Args:\n"
-            "    n: an int in 1..2**64-1.\n"
-            "\n"
-            "Returns:\n"
-            "    A list of ints; their product is `n`. Empty for 1.\n"
-            "\n"
-            "Raises:\n"
-            "    TypeError: `n` is not an int.\n"
-            "    ValueError: `n` is out of range.\n"
-            "\n"
-            "Example:\n"
-            "    >>> prime_factors(360)\n"
-            "    [2, 2, 2, 3, 3, 5]"),
-        .parse = parse_prime_factors,
-        .result = result_prime_factors,
-    },
-    {
-        .core = &conc_kernel_trial_divisions,
-        .doc = PyDoc_STR(
-            "trial_divisions(n, /)\n--\n\n"
-            "How many divisions `prime_factors(n)` makes: the work behind a number, counted while it runs.\n"
-            "\n"
-            "Args:\n"
-            "    n: an int in 1..2**64-1.\n"
-            "\n"
-            "Returns:\n"
-            "    An int: how often a divisor was tried.\n"
-            "\n"
-            "Raises:\n"
-            "    TypeError: `n` is not an int.\n"
-            "    ValueError: `n` is out of range.\n"
-            "\n"
-            "Example:\n"
-            "    >>> trial_divisions(101)\n"
-            "    5"),
-        .parse = parse_trial_divisions,
-        .result = result_trial_divisions,
-    },
-    {
-        .core = &conc_kernel_spin,
-        .doc = PyDoc_STR(
-            "spin(seconds, /)\n--\n\n"
-            "Burns CPU until `seconds` have passed on the monotonic clock.\n"
-            "\n"
-            "Args:\n"
-            "    seconds: a number >= 0; infinity spins until stopped.\n"
-            "\n"
-            "Returns:\n"
-            "    A float: the CPU seconds that the thread got meanwhile (less than `seconds` on a busy machine).\n"
-            "\n"
-            "Raises:\n"
-            "    TypeError: `seconds` is not a number.\n"
-            "    ValueError: `seconds` is negative or nan.\n"
-            "\n"
-            "Source: CLOCK_THREAD_CPUTIME_ID of the thread that runs it.\n"
-            "\n"
-            "Example:\n"
-            "    >>> 0.0 <= spin(0.001) < 60.0\n"
-            "    True"),
-        .parse = parse_spin,
-        .result = result_spin,
-    },
-    {
-        .core = &conc_kernel_sleep,
-        .doc = PyDoc_STR(
-            "sleep(seconds, /)\n--\n\n"
-            "Waits until `seconds` have passed on the monotonic clock.\n"
-            "\n"
-            "Args:\n"
-            "    seconds: a number >= 0; infinity waits until stopped.\n"
-            "\n"
-            "Returns:\n"
-            "    None.\n"
-            "\n"
-            "Raises:\n"
-            "    TypeError: `seconds` is not a number.\n"
-            "    ValueError: `seconds` is negative or nan.\n"
-            "\n"
-            "Example:\n"
-            "    >>> sleep(0.001)"),
-        .parse = parse_sleep,
-        .result = result_sleep,
-    },
+static const struct conc_kernel_binding binding_prime_factors = {
+    .core = &conc_kernel_prime_factors,
+    .doc = PyDoc_STR(
+        "prime_factors(n, /)\n--\n\n"
+        "The prime factors of `n`, ascending, by trial division.\n"
+        "\n"
+        "The divisions are those of `conc.workloads.calc.prime_factors`: 2, then the odd numbers, up to the\n"
+        "square root of what is left. A prime near 2**64 takes two billion of them; Ctrl-C and stop end it.\n"
+        "\n"
+        "Args:\n"
+        "    n: an int in 1..2**64-1.\n"
+        "\n"
+        "Returns:\n"
+        "    A list of ints; their product is `n`. Empty for 1.\n"
+        "\n"
+        "Raises:\n"
+        "    TypeError: `n` is not an int.\n"
+        "    ValueError: `n` is out of range.\n"
+        "\n"
+        "Example:\n"
+        "    >>> prime_factors(360)\n"
+        "    [2, 2, 2, 3, 3, 5]"),
+    .parse = parse_prime_factors,
+    .result = result_prime_factors,
+};
+
+static const struct conc_kernel_binding binding_trial_divisions = {
+    .core = &conc_kernel_trial_divisions,
+    .doc = PyDoc_STR(
+        "trial_divisions(n, /)\n--\n\n"
+        "How many divisions `prime_factors(n)` makes: the work behind a number, counted while it runs.\n"
+        "\n"
+        "Args:\n"
+        "    n: an int in 1..2**64-1.\n"
+        "\n"
+        "Returns:\n"
+        "    An int: how often a divisor was tried.\n"
+        "\n"
+        "Raises:\n"
+        "    TypeError: `n` is not an int.\n"
+        "    ValueError: `n` is out of range.\n"
+        "\n"
+        "Example:\n"
+        "    >>> trial_divisions(101)\n"
+        "    5"),
+    .parse = parse_trial_divisions,
+    .result = result_trial_divisions,
+};
+
+static const struct conc_kernel_binding binding_spin = {
+    .core = &conc_kernel_spin,
+    .doc = PyDoc_STR(
+        "spin(seconds, /)\n--\n\n"
+        "Burns CPU until `seconds` have passed on the monotonic clock.\n"
+        "\n"
+        "Args:\n"
+        "    seconds: a number >= 0; infinity spins until stopped.\n"
+        "\n"
+        "Returns:\n"
+        "    A float: the CPU seconds that the thread got meanwhile (less than `seconds` on a busy machine).\n"
+        "\n"
+        "Raises:\n"
+        "    TypeError: `seconds` is not a number.\n"
+        "    ValueError: `seconds` is negative or nan.\n"
+        "\n"
+        "Source: CLOCK_THREAD_CPUTIME_ID of the thread that runs it.\n"
+        "\n"
+        "Example:\n"
+        "    >>> 0.0 <= spin(0.001) < 60.0\n"
+        "    True"),
+    .parse = parse_spin,
+    .result = result_spin,
+};
+
+static const struct conc_kernel_binding binding_sleep = {
+    .core = &conc_kernel_sleep,
+    .doc = PyDoc_STR(
+        "sleep(seconds, /)\n--\n\n"
+        "Waits until `seconds` have passed on the monotonic clock.\n"
+        "\n"
+        "Args:\n"
+        "    seconds: a number >= 0; infinity waits until stopped.\n"
+        "\n"
+        "Returns:\n"
+        "    None.\n"
+        "\n"
+        "Raises:\n"
+        "    TypeError: `seconds` is not a number.\n"
+        "    ValueError: `seconds` is negative or nan.\n"
+        "\n"
+        "Example:\n"
+        "    >>> sleep(0.001)"),
+    .parse = parse_sleep,
+    .result = result_sleep,
+};
+
+static const struct conc_kernel_binding *const bindings[] = {
+    &binding_prime_factors,
+    &binding_trial_divisions,
+    &binding_spin,
+    &binding_sleep,
+    &conc_binding_http_get,
+};
+
+static PyMethodDef kernels_methods[] = {
+    {"http_get_unavailable", conc_http_get_unavailable, METH_NOARGS,
+     PyDoc_STR("http_get_unavailable()\n--\n\n"
+               "Why `http_get` cannot work on this machine and what to do about it, or None when it can.")},
+    {NULL, NULL, 0, NULL},
 };
 
 int
@@ -220,11 +239,11 @@ conc_kernels_exec(PyObject *module)
 {
     CoreState *core = conc_core_state(module);
     for (size_t i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++) {
-        PyObject *kernel = conc_kernel_new(core, &bindings[i]);
-        int err = kernel == NULL ? -1 : PyModule_AddObjectRef(module, bindings[i].core->name, kernel);
+        PyObject *kernel = conc_kernel_new(core, bindings[i]);
+        int err = kernel == NULL ? -1 : PyModule_AddObjectRef(module, bindings[i]->core->name, kernel);
         Py_XDECREF(kernel);
         if (err < 0)
             return -1;
     }
-    return 0;
+    return PyModule_AddFunctions(module, kernels_methods);
 }
