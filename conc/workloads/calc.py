@@ -6,7 +6,6 @@ compares the languages and not the algorithms.
 
 from __future__ import annotations
 
-from math import isqrt
 from random import Random
 
 
@@ -38,10 +37,10 @@ def numbers(count: int = 10_000, low: int = 20_000, high: int = 100_000_000, *, 
 
 
 def prime_factors(n: int) -> list[int]:
-    """The prime factors of `n`, ascending, by trial division: 2, then the odd numbers.
+    """The prime factors of `n`, ascending, by trial division: by 2, 3, 4, ...
 
-    A divisor is tried as long as it is at most the integer square root of what is left of `n`; one that divides is
-    tried again. The loop over a `range` is the fastest that Python has for it.
+    A divisor is tried as long as its square is at most what is left of `n`; one that divides is tried again. Written as
+    one writes it: a loop over a ``range`` takes about half the time, and changes no verdict.
 
     Args:
         n: an int >= 1. Beyond 2**50 or so this takes minutes.
@@ -57,24 +56,18 @@ def prime_factors(n: int) -> list[int]:
         >>> prime_factors(360)
         [2, 2, 2, 3, 3, 5]
     """
+    if not isinstance(n, int):
+        raise TypeError(f"n must be an int, not {n!r}")
     if n < 1:
         raise ValueError(f"n must be >= 1, not {n}")
     factors: list[int] = []
-    limit = isqrt(n)
-    while limit >= 2 and n % 2 == 0:
-        factors.append(2)
-        n //= 2
-        limit = isqrt(n)
-    divisor = 3
-    while divisor <= limit:
-        for divisor in range(divisor, limit + 1, 2):  # noqa: B020 - the next search begins where this one ends
-            if not n % divisor:
-                break
+    divisor = 2
+    while divisor * divisor <= n:
+        if n % divisor:
+            divisor += 1
         else:
-            break
-        factors.append(divisor)
-        n //= divisor
-        limit = isqrt(n)
+            factors.append(divisor)
+            n //= divisor
     if n > 1:
         factors.append(n)
     return factors

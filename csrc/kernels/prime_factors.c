@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels/prime_factors.c - see the header.
- *
- * Up to 2**52 the divisions are made in double precision, two at a time in one vector register, some three times as
- * fast as the integer instruction (bound by the divider's throughput either way). They are exact: a quotient that is
- * no integer is at least 1/d away from one, and rounding moves it by less than q * 2**-52 <= 1/d, in every rounding
- * mode. When the first of a pair divides, the other's quotient is thrown away and does not count. */
+/* kernels/prime_factors.c - see the header. One integer division a divisor gives quotient and remainder; below 2**32 it is
+ * the 32-bit instruction, which is the faster one. Whatever the compiler or the CPU could do to make several divisions at
+ * once is left alone: this is one half of a comparison, and the other half makes them one by one. */
 #include "kernels/prime_factors.h"
 
 #include <errno.h>
@@ -13,7 +10,6 @@
 #include "base/alloc.h"
 
 #define SLICE 4096              /* divisions between two looks at stop: some 10 us */
-#define EXACT_LIMIT (UINT64_C(1) << 52)
 
 /* The integer square root by Newton's method from above: it falls until it is right. */
 static uint64_t
@@ -31,33 +27,19 @@ square_root(uint64_t n)
     }
 }
 
-typedef double pair __attribute__((vector_size(16)));
-typedef int64_t mask_pair __attribute__((vector_size(16)));
-
-/* The first of d, d+2, ... <= last that divides n; above last when none does. n <= EXACT_LIMIT, d >= 3. */
+/* The first of d, d+1, ... <= last that divides n; last + 1 when none does. */
 static uint64_t
-next_divisor_exact(uint64_t n, uint64_t d, uint64_t last)
+next_divisor(uint64_t n, uint64_t d, uint64_t last)
 {
-    const pair numerator = {(double)n, (double)n};
-    const pair to_integer = {0x1p52, 0x1p52};   /* x + 2**52 has no bits left for a fraction; 0 <= x < 2**52 */
-    const pair step = {4.0, 4.0};
-    pair divisors = {(double)d, (double)(d + 2)};
-    for (; d + 2 <= last; d += 4, divisors += step) {
-        pair quotients = numerator / divisors;
-        mask_pair whole = (quotients + to_integer) - to_integer == quotients;
-        if ((whole[0] | whole[1]) != 0)
-            return whole[0] != 0 ? d : d + 2;
+    if (n > UINT32_MAX) {
+        while (d <= last && n % d != 0)
+            d++;
+        return d;
     }
-    return d <= last && n % d != 0 ? d + 2 : d;
-}
-
-/* The same for any n. */
-static uint64_t
-next_divisor_wide(uint64_t n, uint64_t d, uint64_t last)
-{
-    while (d <= last && n % d != 0)
-        d += 2;
-    return d;
+    uint32_t narrow = (uint32_t)n, divisor = (uint32_t)d;
+    while (divisor <= last && narrow % divisor != 0)
+        divisor++;
+    return divisor;
 }
 
 static int
@@ -86,29 +68,19 @@ run(void *state, struct conc_stop *stop)
 {
     struct conc_factoring *f = state;
     uint64_t limit = square_root(f->n);
-    while (limit >= 2) {
-        f->divisions++;
-        if (f->n % 2 != 0)
-            break;
-        int err = divide_out(f, 2);
-        if (err != 0)
-            return err;
-        limit = square_root(f->n);
-    }
-
-    uint64_t d = 3;
+    uint64_t d = 2;
     while (d <= limit) {
-        uint64_t last = limit - d > 2 * (SLICE - 1) ? d + 2 * (SLICE - 1) : limit;
-        uint64_t found = f->n <= EXACT_LIMIT ? next_divisor_exact(f->n, d, last) : next_divisor_wide(f->n, d, last);
-        f->divisions += (found - d) / 2;
+        uint64_t last = limit - d >= SLICE ? d + SLICE - 1 : limit;
+        uint64_t found = next_divisor(f->n, d, last);
+        f->divisions += found - d;
         d = found;
-        int err;
+        int err = 0;
         if (found <= last) {
             f->divisions++;
             err = divide_out(f, d);
             limit = square_root(f->n);
-        } else {
-            err = d <= limit ? conc_stop_check(stop) : 0;
+        } else if (d <= limit) {
+            err = conc_stop_check(stop);
         }
         if (err != 0)
             return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernels/prime_factors.h - prime factors by trial division, with the divisions of conc.workloads.calc in Python.
  *
- * The divisors tried are 2, then the odd numbers, each as long as it is at most the integer square root of what is
- * left of n; a divisor that divides is tried again. 2**64-59, the largest prime of 64 bits, takes 2**31 divisions.
+ * The divisors tried are 2, 3, 4, ..., each as long as it is at most the integer square root of what is left of n; one
+ * that divides is tried again. 2**64-59, the largest prime of 64 bits, takes 2**32 divisions.
  */
 #ifndef CONC_KERNELS_PRIME_FACTORS_H
 #define CONC_KERNELS_PRIME_FACTORS_H
@@ -11,7 +11,7 @@
 
 #include "kernels/kernel.h"
 
-#define CONC_FACTORS_INLINE 16              /* every product of 16 primes is kept without an allocation */
+#define CONC_FACTORS_INLINE 8               /* every product of 8 primes is kept without an allocation */
 #define CONC_FACTORS_MAX 63                 /* 2**63 has that many */
 
 struct conc_factoring {

@@ -129,8 +129,8 @@ static const struct conc_kernel_binding binding_prime_factors = {
         "prime_factors(n, /)\n--\n\n"
         "The prime factors of `n`, ascending, by trial division.\n"
         "\n"
-        "The divisions are those of `conc.workloads.calc.prime_factors`: 2, then the odd numbers, up to the\n"
-        "square root of what is left. A prime near 2**64 takes two billion of them; Ctrl-C and stop end it.\n"
+        "The divisions are those of `conc.workloads.calc.prime_factors`: by 2, 3, 4, ... up to the square root of\n"
+        "what is left. A prime near 2**64 takes four billion of them; Ctrl-C and stop end it.\n"
         "\n"
         "Args:\n"
         "    n: an int in 1..2**64-1.\n"
@@ -167,7 +167,7 @@ static const struct conc_kernel_binding binding_trial_divisions = {
         "\n"
         "Example:\n"
         "    >>> trial_divisions(101)\n"
-        "    5"),
+        "    9"),
     .parse = parse_trial_divisions,
     .result = result_trial_divisions,
 };
