@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import conc
 from conc import kernels
 from conc.workloads import calc, download, server
 
@@ -77,6 +78,15 @@ def test_every_twin_fetches_what_the_server_has() -> None:
         assert asyncio.run(_fetch_async_together(files.urls)) == expected
         assert asyncio.run(download.fetch_async(files.urls[1])) == expected[1]
         assert files.digests == list(map(download.digest, expected))
+
+
+def test_a_pool_fetches_natively() -> None:
+    with download.Server(files=12, size_bytes=5000, latency_s=0.001) as files, conc.ThreadPoolExecutor(4) as pool:
+        urls = files.urls
+        assert list(map(download.digest, pool.map(kernels.http_get, urls))) == files.digests
+        missing = pool.submit(kernels.http_get, urls[0] + "x")
+        with pytest.raises(OSError, match=f"GET {urls[0]}x: the server answered with HTTP status 404"):
+            missing.result()
 
 
 def test_equal_is_by_content() -> None:

@@ -60,8 +60,13 @@ conc_http_url_valid(const char *url)
 static bool
 on_loopback(const char *url)
 {
-    const char *host = after_scheme(url);
-    return after("127.", host) != NULL || after("[::1]", host) != NULL || after("localhost", host) != NULL;
+    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *rest = after(names[i], after_scheme(url));
+        if (rest != NULL && (*rest == '\0' || strchr(":/?#", *rest) != NULL))
+            return true;
+    }
+    return false;
 }
 
 /* -- callbacks --------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernels/http_get.h - one HTTP GET by libcurl (kernels/curl.h): redirects followed, a status of 400 or more is an
- * error. It looks at stop at least every 50 ms. A host on the loopback is never asked for through a proxy. */
+ * error. It looks at stop at least every 50 ms. The loopback (127.0.0.1, ::1,
+ * localhost) is never asked for through a proxy. */
 #ifndef CONC_KERNELS_HTTP_GET_H
 #define CONC_KERNELS_HTTP_GET_H
 

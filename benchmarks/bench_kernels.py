@@ -1,0 +1,61 @@
+"""The kernels: prime_factors against the same divisions in Python, and what a call of a kernel costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from paired import FIGURES, paired
+
+from conc import kernels
+from conc.workloads import calc
+
+NUMBERS = calc.numbers()
+CALLS = range(100_000)
+
+
+def test_prime_factors(benchmark: Any) -> None:
+    paired(
+        benchmark,
+        "prime_factors of the 10,000 numbers of calc, one thread, against the same divisions in Python",
+        lambda: [kernels.prime_factors(n) for n in NUMBERS],
+        lambda: [calc.prime_factors(n) for n in NUMBERS],
+        target="at least 25x",
+        rounds=9,
+    )
+
+
+def test_divisions_below_and_above_2_52(benchmark: Any) -> None:
+    """Squares of the primes around 2**26: the same number of divisions, in pairs of doubles and in integers."""
+    below, above = 67_108_859**2, 67_108_879**2
+    divisions = kernels.trial_divisions(below)
+    assert below < 2**52 < above
+    assert abs(kernels.trial_divisions(above) - divisions) < 20
+    figure = paired(
+        benchmark,
+        f"{divisions:,} divisions in exact doubles (n < 2**52), against the integer instruction (n > 2**52)",
+        lambda: kernels.prime_factors(below),
+        lambda: kernels.prime_factors(above),
+        rounds=9,
+    )
+    FIGURES.append(
+        f"a trial division: {figure.ours_s / divisions * 1e9:.2f} ns below 2**52, "
+        f"{figure.peer_s / divisions * 1e9:.2f} ns above"
+    )
+
+
+def test_call(benchmark: Any) -> None:
+    """What a kernel adds to a C function that keeps the GIL: letting it go and taking it back."""
+
+    def calls(function: Callable[[int], object]) -> None:
+        for _ in CALLS:
+            function(2)
+
+    paired(
+        benchmark,
+        "100,000 calls of the smallest kernel run (trial_divisions(2)), against math.isqrt(2), which keeps the GIL",
+        lambda: calls(kernels.trial_divisions),
+        lambda: calls(math.isqrt),
+        rounds=9,
+    )
