@@ -26,22 +26,22 @@ def test_prime_factors(benchmark: Any) -> None:
     )
 
 
-def test_divisions_below_and_above_2_52(benchmark: Any) -> None:
-    """Squares of the primes around 2**26: the same number of divisions, in pairs of doubles and in integers."""
-    below, above = 67_108_859**2, 67_108_879**2
+def test_divisions_below_and_above_2_32(benchmark: Any) -> None:
+    """Squares of the primes around 2**16: the same number of divisions, by the narrow and the wide instruction."""
+    below, above = 65_521**2, 65_537**2
     divisions = kernels.trial_divisions(below)
-    assert below < 2**52 < above
+    assert below < 2**32 < above
     assert abs(kernels.trial_divisions(above) - divisions) < 20
     figure = paired(
         benchmark,
-        f"{divisions:,} divisions in exact doubles (n < 2**52), against the integer instruction (n > 2**52)",
-        lambda: kernels.prime_factors(below),
-        lambda: kernels.prime_factors(above),
+        f"{100 * divisions:,} divisions of 32 bits (n < 2**32), against 64 bits (n > 2**32)",
+        lambda: [kernels.prime_factors(below) for _ in range(100)],
+        lambda: [kernels.prime_factors(above) for _ in range(100)],
         rounds=9,
     )
     FIGURES.append(
-        f"a trial division: {figure.ours_s / divisions * 1e9:.2f} ns below 2**52, "
-        f"{figure.peer_s / divisions * 1e9:.2f} ns above"
+        f"a trial division: {figure.ours_s / divisions * 1e7:.2f} ns below 2**32, "
+        f"{figure.peer_s / divisions * 1e7:.2f} ns above"
     )
 
 
