@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
 import errno
 import http.client
 import os
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -50,6 +52,13 @@ def test_prime_factors_of_too_little(n: int) -> None:
 def test_prime_factors_of_something_else() -> None:
     with pytest.raises(TypeError):
         calc.prime_factors(4.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", [calc, download])
+def test_examples(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.failed == 0
+    assert results.attempted >= 2
 
 
 # -- the server --------------------------------------------------------------------------------------------------------

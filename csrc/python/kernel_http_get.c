@@ -89,7 +89,7 @@ const struct conc_kernel_binding conc_binding_http_get = {
         "\n"
         "Args:\n"
         "    url: http:// or https://, in ASCII.\n"
-        "    timeout: seconds > 0 without a byte from the server, connecting included, after which it gives up.\n"
+        "    timeout: seconds >= 0 without a byte from the server, connecting included, after which it gives up.\n"
         "\n"
         "Returns:\n"
         "    The body as bytes.\n"
