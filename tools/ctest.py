@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -94,13 +95,16 @@ def run(name: str, program: Path, sanitizer: str) -> Outcome:
     command = [str(program)]
     if sanitizer == "thread" and (setarch := shutil.which("setarch")):
         command = [setarch, platform.machine(), "-R", *command]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     try:
-        done = subprocess.run(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired as late:
-        return Outcome(name, 124, f"{late.output or ''}\nstill running after {TIMEOUT_S} s")
-    return Outcome(name, done.returncode, done.stdout)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with the children that it forked
+        output, _ = process.communicate()
+        return Outcome(name, 124, f"{output}\nstill running after {TIMEOUT_S} s")
+    return Outcome(name, process.returncode, output)
 
 
 def all_names() -> list[str]:

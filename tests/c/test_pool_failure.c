@@ -231,6 +231,16 @@ fork_while_a_worker_is_idle(void)
     CHECK_EQ(atomic_load(&job.ran), 1);
 }
 
+/* The leak check at a child's exit would wait for the parent's threads, which are not there. */
+static bool is_child;
+
+int __lsan_is_turned_off(void);
+int
+__lsan_is_turned_off(void)
+{
+    return is_child;
+}
+
 /* A task that forks: the child's only thread is the worker, and its task's return ends the child. */
 static void
 fork_and_return(struct conc_task *task, struct conc_worker *worker)
@@ -239,6 +249,7 @@ fork_and_return(struct conc_task *task, struct conc_worker *worker)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        is_child = true;
         CHECK(conc_pool_from_parent(conc_worker_pool(worker)));
         return;
     }
@@ -263,6 +274,7 @@ fork_inside_a_task(void)
     CHECK_EQ(atomic_load(&jobs[1].ran), 1);
 }
 
+#ifndef __SANITIZE_ADDRESS__
 static void
 submit_and_close(void *arg, unsigned index)
 {
@@ -296,6 +308,7 @@ fork_at_any_moment(void)
     atomic_store(&stop, true);
     crew_join(&crew);
 }
+#endif
 
 int
 main(void)
@@ -305,9 +318,14 @@ main(void)
     second_worker_cannot_start();
     starts_fail_in_a_storm(false);
     starts_fail_in_a_storm(true);
+    until_alone();
     fork_while_workers_run();
+    until_alone();
     fork_while_a_worker_is_idle();
+    until_alone();
     fork_inside_a_task();
+#ifndef __SANITIZE_ADDRESS__    /* see until_alone() */
     fork_at_any_moment();
+#endif
     return 0;
 }

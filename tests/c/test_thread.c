@@ -436,8 +436,11 @@ main(void)
     watched_from_outside();
     stop_reaches_the_kernel();
     signal_ends_the_wait();
+    until_alone();
     forks();
+    until_alone();
     fork_during_a_start();
+    until_alone();
     fork_in_the_thread();
     return 0;
 }
