@@ -13,20 +13,33 @@ TYPE_CHECKING = False  # typing's own costs more to import than the rest of this
 if TYPE_CHECKING:
     from conc import kernels
     from conc.executors import Future, ThreadPoolExecutor
+    from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import Thread, ThreadState
     from conc.usage import Usage
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
+    "Child": ("conc.processes", "Child"),
+    "CompletedProcess": ("conc.processes", "CompletedProcess"),
+    "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
+    "PIPE": ("conc.processes", "PIPE"),
+    "STDOUT": ("conc.processes", "STDOUT"),
     "Thread": ("conc.threads", "Thread"),
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "Usage": ("conc.usage", "Usage"),
     "kernels": ("conc.kernels", None),
+    "run": ("conc.processes", "run"),
+    "spawn": ("conc.processes", "spawn"),
 }
 
 __all__ = [
+    "DEVNULL",
+    "PIPE",
+    "STDOUT",
+    "Child",
+    "CompletedProcess",
     "Future",
     "Thread",
     "ThreadPoolExecutor",
@@ -34,6 +47,8 @@ __all__ = [
     "Usage",
     "__version__",
     "kernels",
+    "run",
+    "spawn",
 ]
 
 

@@ -31,6 +31,7 @@ void conc_registry_remove_fork_hook(struct conc_fork_hook *hook);
 
 enum conc_slot {
     CONC_SLOT_CURL,             /* kernels/curl.c: libcurl's functions */
+    CONC_SLOT_ABANDONED_CHILDREN,   /* ipc/child.c: children whose owner is gone */
     CONC_SLOT_COUNT,
 };
 

@@ -39,6 +39,8 @@ typedef struct {
     PyTypeObject *future_state_type;
     PyTypeObject *pool_type;
     PyTypeObject *batch_type;
+    PyTypeObject *child_handle_type;
+    PyTypeObject *relay_type;
 } CoreState;
 
 extern struct PyModuleDef conc_core_def;
@@ -66,5 +68,7 @@ int conc_thread_handle_exec(PyObject *module);
 int conc_future_exec(PyObject *module);
 int conc_pool_exec(PyObject *module);
 int conc_batch_exec(PyObject *module);
+int conc_child_exec(PyObject *module);
+int conc_relay_exec(PyObject *module);
 
 #endif

@@ -27,6 +27,8 @@ core_exec(PyObject *module)
         conc_future_exec,
         conc_pool_exec,
         conc_batch_exec,
+        conc_child_exec,
+        conc_relay_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {
@@ -45,6 +47,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->future_state_type);
     Py_VISIT(state->pool_type);
     Py_VISIT(state->batch_type);
+    Py_VISIT(state->child_handle_type);
+    Py_VISIT(state->relay_type);
     return 0;
 }
 
@@ -57,6 +61,8 @@ core_clear(PyObject *module)
     Py_CLEAR(state->future_state_type);
     Py_CLEAR(state->pool_type);
     Py_CLEAR(state->batch_type);
+    Py_CLEAR(state->child_handle_type);
+    Py_CLEAR(state->relay_type);
     return 0;
 }
 

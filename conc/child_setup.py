@@ -1,0 +1,185 @@
+"""What a child process is given: its arguments and environment as the system's bytes, its standard descriptors.
+
+Used by :mod:`conc.processes`; every function refuses what cannot be, naming the argument.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+if sys.version_info >= (3, 12):
+    from collections.abc import Buffer
+else:
+    Buffer: TypeAlias = bytes | bytearray | memoryview
+
+PIPE = subprocess.PIPE
+DEVNULL = subprocess.DEVNULL
+STDOUT = subprocess.STDOUT
+
+
+class HasFileno(Protocol):
+    """An open file, or anything else with a descriptor."""
+
+    def fileno(self) -> int: ...
+
+
+StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Args: TypeAlias = StrPath | Iterable[StrPath]
+Stream: TypeAlias = int | HasFileno | None
+Env: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Mapping[Any, Any]
+
+
+class Pipe:
+    """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one."""
+
+    __slots__ = ("_file", "raw")
+
+    def __init__(self, fd: int, mode: str) -> None:
+        self.raw = io.FileIO(fd, mode)
+        self._file: io.BufferedReader | io.BufferedWriter | None = None
+
+    @property
+    def file(self) -> io.BufferedReader | io.BufferedWriter:
+        if self._file is None:
+            self._file = io.BufferedReader(self.raw) if self.raw.readable() else io.BufferedWriter(self.raw)
+        return self._file
+
+    @property
+    def fd(self) -> int:
+        """-1 when it is closed."""
+        return -1 if self.raw.closed else self.raw.fileno()
+
+    def close(self) -> None:
+        (self.raw if self._file is None else self._file).close()
+
+    def flush(self) -> None:
+        """Send what the user has written. A child that does not read any more is no error here."""
+        if self._file is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._file.flush()
+
+    def take_buffered(self) -> bytes:
+        """What the user's own reads have taken from the pipe and not yet handed out."""
+        if not isinstance(self._file, io.BufferedReader):
+            return b""
+        fd = self.raw.fileno()
+        blocking = os.get_blocking(fd)
+        os.set_blocking(fd, False)  # read1() asks the pipe when it has nothing itself
+        try:
+            return self._file.read1() or b""
+        finally:
+            os.set_blocking(fd, blocking)
+
+
+class Stdio:
+    """The child's three descriptors: what to hand over, and what to close when."""
+
+    def __init__(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
+        self.pipes: list[Pipe | None] = [None, None, None]
+        self.fds = [-1, -1, -1]
+        self._theirs: list[int] = []
+        try:
+            self.fds[0] = self._open(0, stdin, "stdin")
+            self.fds[1] = self._open(1, stdout, "stdout")
+            if isinstance(stderr, int) and stderr == STDOUT:
+                self.fds[2] = 1 if self.fds[1] == -1 else self.fds[1]
+            else:
+                self.fds[2] = self._open(2, stderr, "stderr")
+        except BaseException:
+            self.close_theirs()
+            self.close_ours()
+            raise
+
+    def _open(self, number: int, stream: Stream, name: str) -> int:
+        if stream is None:
+            return -1
+        if not isinstance(stream, int):
+            fileno = getattr(stream, "fileno", None)
+            if fileno is None:
+                raise TypeError(
+                    f"{name} must be None, PIPE, DEVNULL, a file or a descriptor, not {type(stream).__name__}"
+                )
+            return int(fileno())
+        if stream == PIPE:
+            reads, writes = os.pipe()
+            ours, theirs = (writes, reads) if number == 0 else (reads, writes)
+            self._theirs.append(theirs)
+            self.pipes[number] = Pipe(ours, "w" if number == 0 else "r")
+            return theirs
+        if stream == DEVNULL:
+            self._theirs.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+            return self._theirs[-1]
+        if stream < 0:
+            hint = ": only stderr can be STDOUT" if stream == STDOUT else ""
+            raise ValueError(f"{name} must be a descriptor >= 0, PIPE or DEVNULL, not {stream}{hint}")
+        return stream
+
+    def close_theirs(self) -> None:
+        while self._theirs:
+            os.close(self._theirs.pop())
+
+    def close_ours(self) -> None:
+        for pipe in self.pipes:
+            if pipe is not None:
+                pipe.close()
+
+
+def encoded(value: StrPath, name: str) -> bytes:
+    """`value` as the system's bytes; `name` is for the message."""
+    try:
+        data = os.fsencode(value)
+    except TypeError:
+        raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(value).__name__}") from None
+    if b"\0" in data:
+        raise ValueError(f"{name} must not hold a NUL byte: {value!r}")
+    return data
+
+
+def encoded_args(args: Args) -> list[bytes]:
+    if isinstance(args, (str, bytes, os.PathLike)):
+        return [encoded(args, "args")]
+    try:
+        items = list(args)
+    except TypeError:
+        raise TypeError(
+            f"args must be a program's name or an iterable of it and its arguments, not {type(args).__name__}"
+        ) from None
+    if not items:
+        raise ValueError("args must not be empty: give the program and its arguments, such as ['sleep', '1']")
+    return [encoded(item, f"args[{i}]") for i, item in enumerate(items)]
+
+
+def encoded_env(env: Env) -> dict[bytes, bytes]:
+    if not isinstance(env, Mapping):
+        raise TypeError(f"env must be a mapping of names to values, not {type(env).__name__}")
+    encoded = {}
+    for key, value in env.items():
+        name = encoded(key, f"env name {key!r}")
+        if b"=" in name:
+            raise ValueError(f"env name {key!r} must not hold '='")
+        encoded[name] = encoded(value, f"env[{key!r}]")
+    return encoded
+
+
+def candidates_for(program: bytes, env: Mapping[bytes, bytes]) -> list[bytes]:
+    """The files to try for `program`: itself when it names a folder, else in each folder of the child's PATH."""
+    if b"/" in program:
+        return [program]
+    path = env.get(b"PATH", os.fsencode(os.defpath))
+    return [os.path.join(folder, program) for folder in path.split(b":")]
+
+
+def input_view(data: Buffer | None) -> memoryview | None:
+    if data is None:
+        return None
+    try:
+        return memoryview(data).cast("B")
+    except TypeError:
+        hint = ": there is no text mode, encode it" if isinstance(data, str) else ""
+        raise TypeError(f"input must be contiguous bytes, not {type(data).__name__}{hint}") from None
