@@ -78,7 +78,7 @@ conc_child_start(const struct conc_spawn *plan, struct conc_child **out, enum co
     struct conc_child *child = conc_alloc(sizeof(*child));
     if (child == NULL)
         return -ENOMEM;
-    conc_mutex_init(&child->lock);
+    conc_lock_init(&child->lock);
     conc_completion_init(&child->ended);
     child->generation = conc_fork_generation();
     child->started_ns = conc_now_ns();
@@ -126,10 +126,10 @@ conc_child_poll(struct conc_child *child)
         return 0;
     if (!is_ours(child))
         return -ECHILD;
-    conc_mutex_lock(&child->lock);
+    conc_lock_acquire(&child->lock);
     int err = look_locked(child, false);
     let_go_locked(child);
-    conc_mutex_unlock(&child->lock);
+    conc_lock_release(&child->lock);
     return err;
 }
 
@@ -140,19 +140,19 @@ conc_child_wait(struct conc_child *child, int64_t deadline_ns)
         return 0;
     if (!is_ours(child))
         return -ECHILD;
-    conc_mutex_lock(&child->lock);
+    conc_lock_acquire(&child->lock);
     int err = look_locked(child, false);
     while (err == -EAGAIN) {
         child->sleepers++;
-        conc_mutex_unlock(&child->lock);
+        conc_lock_release(&child->lock);
         err = conc_process_await(&child->process, deadline_ns);
-        conc_mutex_lock(&child->lock);
+        conc_lock_acquire(&child->lock);
         child->sleepers--;
         if (err == 0)                       /* -EAGAIN again: the pidfd may be a moment ahead of the status */
             err = look_locked(child, true);
     }
     let_go_locked(child);
-    conc_mutex_unlock(&child->lock);
+    conc_lock_release(&child->lock);
     return err;
 }
 
@@ -163,11 +163,11 @@ conc_child_signal(struct conc_child *child, int signal_number)
         return 0;
     if (!is_ours(child))
         return -ECHILD;
-    conc_mutex_lock(&child->lock);
+    conc_lock_acquire(&child->lock);
     int err = 0;
     if (!conc_completion_done(&child->ended))
         err = conc_process_signal(&child->process, signal_number);
-    conc_mutex_unlock(&child->lock);
+    conc_lock_release(&child->lock);
     return err == -ESRCH ? 0 : err;
 }
 
@@ -178,10 +178,10 @@ conc_child_usage(struct conc_child *child, struct conc_process_usage *usage, boo
     if (!conc_completion_done(&child->ended)) {
         if (!is_ours(child))
             return -ECHILD;
-        conc_mutex_lock(&child->lock);
+        conc_lock_acquire(&child->lock);
         if (!conc_completion_done(&child->ended))
             err = conc_process_usage_now(&child->process, usage);
-        conc_mutex_unlock(&child->lock);
+        conc_lock_release(&child->lock);
     }
     *final = conc_completion_done(&child->ended);
     if (*final)

@@ -15,14 +15,14 @@
 #include "os/process.h"
 #include "os/spawn.h"
 #include "sync/completion.h"
-#include "sync/mutex.h"
+#include "sync/lock.h"
 
 struct conc_child {
     struct conc_process process;            /* constant; its pidfd is closed with the end, by lock */
     uint32_t generation;                    /* constant: the fork generation of the parent */
     int64_t started_ns;                     /* constant */
     int64_t parent_max_rss_bytes;           /* constant: of the parent as the program began, or unknown */
-    struct conc_mutex lock;
+    struct conc_lock lock;
     unsigned sleepers;                      /* by lock: threads that sleep on the pidfd */
     struct conc_completion ended;
     int64_t alive_ns;                       /* by lock until ended: when it was last known to run */
