@@ -142,6 +142,7 @@ def encoded(value: StrPath, name: str) -> bytes:
 
 
 def encoded_args(args: Args) -> list[bytes]:
+    """The program and its arguments."""
     if isinstance(args, (str, bytes, os.PathLike)):
         return [encoded(args, "args")]
     try:
@@ -156,15 +157,16 @@ def encoded_args(args: Args) -> list[bytes]:
 
 
 def encoded_env(env: Env) -> dict[bytes, bytes]:
+    """The variables; a later one of the same name wins."""
     if not isinstance(env, Mapping):
         raise TypeError(f"env must be a mapping of names to values, not {type(env).__name__}")
-    encoded = {}
+    variables: dict[bytes, bytes] = {}
     for key, value in env.items():
         name = encoded(key, f"env name {key!r}")
         if b"=" in name:
             raise ValueError(f"env name {key!r} must not hold '='")
-        encoded[name] = encoded(value, f"env[{key!r}]")
-    return encoded
+        variables[name] = encoded(value, f"env[{key!r}]")
+    return variables
 
 
 def candidates_for(program: bytes, env: Mapping[bytes, bytes]) -> list[bytes]:
@@ -176,6 +178,7 @@ def candidates_for(program: bytes, env: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 def input_view(data: Buffer | None) -> memoryview | None:
+    """`data` as flat bytes, not copied."""
     if data is None:
         return None
     try:

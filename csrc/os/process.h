@@ -19,6 +19,9 @@ struct conc_process {
     int pidfd;                  /* [owned] -1 where the kernel has none */
 };
 
+/* The signal that no process can refuse; POSIX fixes its number. */
+#define CONC_PROCESS_KILL 9
+
 /* A figure that the system does not tell. */
 #define CONC_PROCESS_UNKNOWN INT64_C(-1)
 

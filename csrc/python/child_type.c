@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 
 #include "base/alloc.h"
@@ -159,7 +158,7 @@ kill_and_reap(struct conc_child *child)
 {
     if (conc_child_poll(child) != -EAGAIN)
         return;
-    (void)conc_child_signal(child, SIGKILL);
+    (void)conc_child_signal(child, CONC_PROCESS_KILL);
     int64_t deadline_ns = conc_deadline_after(KILLED_PATIENCE_NS);
     while (conc_child_wait(child, deadline_ns) == -EINTR)
         ;

@@ -35,6 +35,8 @@ struct pidfd_info {
 #define INFO_EXIT UINT64_C(8)
 #define GET_INFO _IOWR(0xff, 11, struct pidfd_info)
 
+_Static_assert(CONC_PROCESS_KILL == SIGKILL, "the number of SIGKILL");
+
 #define FIRST_NAP_NS INT64_C(500000)
 #define LONGEST_NAP_NS INT64_C(50000000)
 
