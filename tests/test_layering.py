@@ -35,8 +35,8 @@ PYTHON_FILES = sorted((ROOT / "conc").rglob("*.py"))
 
 # What standard C offers, and CPU intrinsics; every other system header is an operating system's.
 PORTABLE_HEADERS = {
-    *("assert.h", "ctype.h", "errno.h", "fenv.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdalign.h"),
-    *("stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h"),
+    *("assert.h", "ctype.h", "errno.h", "fenv.h", "float.h", "inttypes.h", "limits.h", "math.h", "signal.h"),
+    *("stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h"),
     *("arm_neon.h", "emmintrin.h", "immintrin.h"),
 }
 

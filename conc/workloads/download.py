@@ -11,6 +11,7 @@ and raise an OSError that names the URL and what happened.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -331,6 +332,7 @@ class Server:
         command = [sys.executable, "-I", "-S", server.__file__]
         command += [f"--files={self.files}", f"--size={self.size_bytes}"]
         command += [f"--latency={self.latency_s!r}", f"--seed={self.seed}"]
+        command += [f"--parent={os.getpid()}"]  # told and not asked for: it may be gone before the server looks
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         try:
             self._process = subprocess.Popen(

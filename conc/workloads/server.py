@@ -87,10 +87,9 @@ class FileServer:
         return request.keep_alive
 
 
-async def _until_parent_ends() -> None:
+async def _until_parent_ends(parent: int) -> None:
     """Returns when standard input ends. A process forked by the parent may hold the pipe open after the parent's own
     end, so the parent is looked for as well."""
-    parent = os.getppid()
     ended = asyncio.Event()
 
     def on_input() -> None:
@@ -114,7 +113,7 @@ async def _main(options: argparse.Namespace) -> None:
     files = FileServer(options.files, options.size, options.latency, options.seed)
     server = await asyncio.start_server(files.serve, options.host, 0, limit=_HEAD_LIMIT, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await _until_parent_ends()
+    await _until_parent_ends(options.parent)
     server.close()
 
 
@@ -126,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=65536, help="bytes of a file")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds before each response")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="the process that it ends with")
     asyncio.run(_main(parser.parse_args(argv)))
     return 0
 
