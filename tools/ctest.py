@@ -96,7 +96,7 @@ def run(name: str, program: Path, sanitizer: str) -> Outcome:
     if sanitizer == "thread" and (setarch := shutil.which("setarch")):
         command = [setarch, platform.machine(), "-R", *command]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
     )
     try:
         output, _ = process.communicate(timeout=TIMEOUT_S)
