@@ -12,6 +12,9 @@ from conc._version import __version__
 TYPE_CHECKING = False  # typing's own costs more to import than the rest of this file; type checkers know the name
 if TYPE_CHECKING:
     from conc import kernels
+    from conc.comparison.api import compare
+    from conc.comparison.report import Report
+    from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import Thread, ThreadState
@@ -25,10 +28,13 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "Future": ("conc.executors", "Future"),
     "PIPE": ("conc.processes", "PIPE"),
     "STDOUT": ("conc.processes", "STDOUT"),
+    "Report": ("conc.comparison.report", "Report"),
     "Thread": ("conc.threads", "Thread"),
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "Usage": ("conc.usage", "Usage"),
+    "compare": ("conc.comparison.api", "compare"),
+    "cpu_count": ("conc.cpus", "cpu_count"),
     "kernels": ("conc.kernels", None),
     "run": ("conc.processes", "run"),
     "spawn": ("conc.processes", "spawn"),
@@ -41,11 +47,14 @@ __all__ = [
     "Child",
     "CompletedProcess",
     "Future",
+    "Report",
     "Thread",
     "ThreadPoolExecutor",
     "ThreadState",
     "Usage",
     "__version__",
+    "compare",
+    "cpu_count",
     "kernels",
     "run",
     "spawn",

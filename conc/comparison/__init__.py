@@ -1,0 +1,1 @@
+"""The comparison of lanes: workload -> lanes -> runner -> verdict -> report; data flows in that order, one way."""

@@ -1,0 +1,127 @@
+"""What actors have used of the machine, read before and after a run."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import NamedTuple
+
+from conc.usage import Usage
+
+_MAX_TASKS = 64
+
+
+class Counters(NamedTuple):
+    """Sums since the start of one process or of several."""
+
+    user_s: float = 0.0
+    system_s: float = 0.0
+    voluntary: int = 0
+    involuntary: int = 0
+    minor_faults: int = 0
+    major_faults: int = 0
+    run_delay_s: float | None = 0.0
+
+    def plus(self, other: Counters) -> Counters:
+        """The sum, field by field; unknown with anything is unknown."""
+        delays = (self.run_delay_s, other.run_delay_s)
+        return Counters(
+            self.user_s + other.user_s,
+            self.system_s + other.system_s,
+            self.voluntary + other.voluntary,
+            self.involuntary + other.involuntary,
+            self.minor_faults + other.minor_faults,
+            self.major_faults + other.major_faults,
+            None if delays[0] is None or delays[1] is None else delays[0] + delays[1],
+        )
+
+    @property
+    def cpu_s(self) -> float:
+        """User and system seconds together."""
+        return self.user_s + self.system_s
+
+
+def own_counters() -> Counters:
+    """The counters of this process, all its threads together."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Counters(
+        used.ru_utime, used.ru_stime, used.ru_nvcsw, used.ru_nivcsw, used.ru_minflt, used.ru_majflt, _run_delay_s()
+    )
+
+
+def usage_between(before: Counters, after: Counters, wall_s: float) -> Usage:
+    """The usage of the time between two readings of the same actors."""
+    unknown = {
+        "gil_wait_s": "not measured: the standard library's threads do not tell",
+        "max_rss_bytes": "a peak of the whole process, not of one run",
+    }
+    run_delay_s = None
+    if before.run_delay_s is not None and after.run_delay_s is not None and after.run_delay_s >= before.run_delay_s:
+        run_delay_s = after.run_delay_s - before.run_delay_s
+    else:
+        unknown["run_delay_s"] = "/proc/self/task/*/schedstat is not readable, or threads ended meanwhile"
+    return Usage(
+        wall_s=wall_s,
+        user_s=max(after.user_s - before.user_s, 0.0),
+        system_s=max(after.system_s - before.system_s, 0.0),
+        run_delay_s=run_delay_s,
+        voluntary=after.voluntary - before.voluntary,
+        involuntary=after.involuntary - before.involuntary,
+        minor_faults=after.minor_faults - before.minor_faults,
+        major_faults=after.major_faults - before.major_faults,
+        source="getrusage(2), schedstat",
+        unknown=unknown,
+    )
+
+
+def anonymous_bytes() -> int | None:
+    """Resident memory of this process that no file stands behind; None where /proc does not tell."""
+    try:
+        status = Path("/proc/self/status").read_bytes()
+    except OSError:
+        return None
+    return _kib_field(status, b"RssAnon:")
+
+
+def proportional_bytes(pid: int) -> int | None:
+    """Resident memory of a process, shared pages counted by their share; None where /proc does not tell."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_bytes()
+    except OSError:
+        return None
+    return _kib_field(rollup, b"Pss:")
+
+
+def thread_count() -> int | None:
+    """Threads of this process, those unknown to Python among them; None where /proc does not tell."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return None
+
+
+def _kib_field(text: bytes, name: bytes) -> int | None:
+    for line in text.splitlines():
+        if line.startswith(name):
+            fields = line.split()
+            return int(fields[1]) * 1024 if len(fields) > 1 and fields[1].isdigit() else None
+    return None
+
+
+def _run_delay_s() -> float | None:
+    """Seconds that the threads of this process waited for a CPU; None for too many to read in passing."""
+    try:
+        tasks = os.listdir("/proc/self/task")
+        if len(tasks) > _MAX_TASKS:
+            return None
+        total_ns = 0
+        for task in tasks:
+            descriptor = os.open(f"/proc/self/task/{task}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                total_ns += int(os.read(descriptor, 128).split()[1])
+            finally:
+                os.close(descriptor)
+    except (OSError, IndexError, ValueError):
+        return None
+    return total_ns / 1e9
