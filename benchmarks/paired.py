@@ -71,6 +71,7 @@ def paired(
     *,
     target: str = "",
     rounds: int = 15,
+    scale: float = 1.0,
 ) -> Figure:
     """Run `peer` and `ours` alternately and note how many times faster ours is: peer seconds / our seconds.
 
@@ -80,6 +81,7 @@ def paired(
         ours, peer: the same work, each timed as one call.
         target: what the figure should be, for the printed line.
         rounds: pairs after one that is not counted; >= 2.
+        scale: how many times the peer's work ours does, where ours would be too short to time.
     """
     rounds = 2 if QUICK else rounds
     peer_samples: list[float] = []
@@ -94,7 +96,7 @@ def paired(
         our_samples.append(timed(ours))
 
     benchmark.pedantic(run_ours, setup=run_peer, rounds=rounds, warmup_rounds=0, iterations=1)
-    ratios = [theirs / mine for theirs, mine in zip(peer_samples, our_samples, strict=True)]
+    ratios = [scale * theirs / mine for theirs, mine in zip(peer_samples, our_samples, strict=True)]
     low, median, high = quartiles(ratios)
     figure = Figure(
         name, median, low, high, rounds, statistics.median(our_samples), statistics.median(peer_samples), target

@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_own_function_by_range(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "conc_cli_work:square", "--range", "50", *FAST]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("conc_cli_work:square: 50 items, 2 workers, 1 rounds")
+    assert out.startswith("conc_cli_work:square: 50 items, 2 workers, 1 round in")
     for lane in ("sequential", "threads", "native-threads", "native", "processes", "asyncio"):
         assert f" {lane} " in out
     assert "Verdict:" in out

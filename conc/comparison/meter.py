@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from conc.usage import Usage
-
-_MAX_TASKS = 64
 
 
 class Counters(NamedTuple):
@@ -42,11 +41,17 @@ class Counters(NamedTuple):
         return self.user_s + self.system_s
 
 
-def own_counters() -> Counters:
-    """The counters of this process, all its threads together."""
+def own_counters(threads: Iterable[int]) -> Counters:
+    """The counters of this process, all its threads together; the time in queue is that of `threads` (native ids)."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return Counters(
-        used.ru_utime, used.ru_stime, used.ru_nvcsw, used.ru_nivcsw, used.ru_minflt, used.ru_majflt, _run_delay_s()
+        used.ru_utime,
+        used.ru_stime,
+        used.ru_nvcsw,
+        used.ru_nivcsw,
+        used.ru_minflt,
+        used.ru_majflt,
+        _run_delay_s(threads),
     )
 
 
@@ -60,7 +65,7 @@ def usage_between(before: Counters, after: Counters, wall_s: float) -> Usage:
     if before.run_delay_s is not None and after.run_delay_s is not None and after.run_delay_s >= before.run_delay_s:
         run_delay_s = after.run_delay_s - before.run_delay_s
     else:
-        unknown["run_delay_s"] = "/proc/self/task/*/schedstat is not readable, or threads ended meanwhile"
+        unknown["run_delay_s"] = "schedstat is not readable, or a thread ended meanwhile"
     return Usage(
         wall_s=wall_s,
         user_s=max(after.user_s - before.user_s, 0.0),
@@ -109,15 +114,12 @@ def _kib_field(text: bytes, name: bytes) -> int | None:
     return None
 
 
-def _run_delay_s() -> float | None:
-    """Seconds that the threads of this process waited for a CPU; None for too many to read in passing."""
+def _run_delay_s(threads: Iterable[int]) -> float | None:
+    """Seconds that threads of this process could have run but had no CPU; None where /proc does not tell."""
+    total_ns = 0
     try:
-        tasks = os.listdir("/proc/self/task")
-        if len(tasks) > _MAX_TASKS:
-            return None
-        total_ns = 0
-        for task in tasks:
-            descriptor = os.open(f"/proc/self/task/{task}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        for thread in threads:
+            descriptor = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 total_ns += int(os.read(descriptor, 128).split()[1])
             finally:

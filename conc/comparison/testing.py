@@ -49,9 +49,12 @@ class LaneRunner:
             RuntimeError: the function raised; the message names the item and the exception.
         """
         items = items if isinstance(items, list) else list(items)
-        lane = self._ready(
-            Workload(callable_name(fn), fn, [], native=native, coroutine=coroutine, setup=setup), workers
-        )
+        workload = Workload(callable_name(fn), fn, items, native=native, coroutine=coroutine, setup=setup)
+        return self.run_workload(workload, workers=workers)
+
+    def run_workload(self, workload: Workload, *, workers: int | None = None) -> list[Any]:
+        """`run` for a workload that is made already, on all its items."""
+        lane, items = self._ready(workload, workers), workload.items
         try:
             return lane.run(items, TIMEOUT_S)
         except CannotRun as error:
@@ -69,7 +72,7 @@ class LaneRunner:
 
     def _ready(self, workload: Workload, workers: int | None) -> Lane:
         """The started lane for this work; skips the test where it cannot run."""
-        key = (workload.fn, workload.native, workload.coroutine, workload.setup, workers)
+        key = (workload.fn, workload.native, workload.coroutine, workload.setup, workload.session, workers)
         if self._lane is not None and key == self._key:
             return self._lane
         self.close()

@@ -30,9 +30,8 @@ def title(report: Report) -> str:
     items = f"{report.items:,} item{'' if report.items == 1 else 's'}"
     if report.items_run < report.items:
         items = f"the first {report.items_run:,} of {items} (as many as the budget allows)"
-    rounds = (
-        f"{report.rounds} of {report.repeats} rounds" if report.rounds < report.repeats else f"{report.rounds} rounds"
-    )
+    of = f" of {report.repeats}" if report.rounds < report.repeats else ""
+    rounds = f"{report.rounds}{of} round{'' if report.repeats == 1 else 's'}"
     end = ", interrupted" if report.interrupted else ""
     return f"{report.workload}: {items}, {report.workers} workers, {rounds} in {seconds(report.elapsed_s)}{end}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -95,8 +96,12 @@ class Lane(ABC):
         """
 
     def counters(self) -> Counters:
-        """What the lane's actors have used since they exist."""
-        return own_counters()
+        """What the lane's actors have used since they exist, this process as a whole."""
+        return own_counters((threading.get_native_id(), *self.thread_ids()))
+
+    def thread_ids(self) -> tuple[int, ...]:
+        """The native ids of the actors that are threads of this process."""
+        return ()
 
     def actor_cpu_s(self) -> tuple[float, ...]:
         """CPU seconds of each actor so far, always in the same order; empty where they cannot be told apart."""

@@ -39,6 +39,10 @@ class EventLoop(Lane):
         except TimeoutError:
             raise CannotRun(f"its event loop was not ready within {timeout_s:.3g} s") from None
 
+    def thread_ids(self) -> tuple[int, ...]:
+        thread_id = None if self._thread is None else self._thread.native_id
+        return () if thread_id is None else (thread_id,)
+
     def run(self, items: list[Any], timeout_s: float) -> list[Any]:
         coroutine = self.workload.coroutine_twin
         assert coroutine is not None

@@ -66,6 +66,9 @@ class PoolLane(Lane):
             raise ItemFailed.of(None, setup.error)
         self._note_memory(resident, anonymous_bytes())
 
+    def thread_ids(self) -> tuple[int, ...]:
+        return self._thread_ids
+
     def run(self, items: list[Any], timeout_s: float) -> list[Any]:
         assert self._pool is not None
         results: list[Any] = []

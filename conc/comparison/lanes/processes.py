@@ -18,7 +18,7 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from conc.comparison.lanes import worker
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, needs_plain_function
-from conc.comparison.meter import Counters, own_counters, proportional_bytes, thread_count
+from conc.comparison.meter import Counters, proportional_bytes, thread_count
 
 _CHUNKS_PER_WORKER = 4
 
@@ -124,7 +124,7 @@ class Processes(Lane):
 
     def counters(self) -> Counters:
         """Of this process, which packs and unpacks, and of the workers, as they last told."""
-        total = own_counters()
+        total = super().counters()
         for used in self._used.values():
             total = total.plus(used)
         return total

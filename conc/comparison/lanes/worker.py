@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import BrokenBarrierError
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -76,7 +76,7 @@ def meet() -> Answer:
     """The first task: returns once each of the workers runs one."""
     try:
         _work.barrier.wait(_work.timeout_s)
-    except BrokenBarrierError as error:
+    except threading.BrokenBarrierError as error:
         return _answer(b"", _problem(error, broken=True, index=None))
     return _answer(b"", _work.problem)
 
@@ -111,7 +111,7 @@ def first_unpicklable(values: list[Any]) -> int | None:
 
 
 def _answer(results: bytes, problem: Problem | None) -> Answer:
-    return Answer(os.getpid(), results, problem, own_counters())
+    return Answer(os.getpid(), results, problem, own_counters((threading.get_native_id(),)))
 
 
 def _problem(error: BaseException, *, broken: bool, index: int | None) -> Problem:
