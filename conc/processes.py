@@ -49,6 +49,9 @@ _SIGINT_GRACE_S = 0.25
 _END_TOLERANCE_NS = 1_000_000
 _END_TOLERANCE_SHARE = 0.01
 
+# The kernel counts resident pages on each CPU and adds them up late, so two readings of one memory differ a little.
+_RSS_SLACK_BYTES = 1 << 20
+
 _LOST = (
     "the status of child {pid} was taken elsewhere (a call of os.wait() for any child, or SIGCHLD is ignored) and this "
     "kernel does not keep it: Linux 6.15 and later do"
@@ -312,7 +315,7 @@ class Child:
                 unknown[name] = reason
             unknown["max_rss_bytes"] = reason
         before = handle.parent_max_rss_bytes
-        if final and max_rss is not None and (before is None or max_rss <= before):
+        if final and max_rss is not None and (before is None or max_rss <= before + _RSS_SLACK_BYTES):
             unknown["max_rss_bytes"] = (
                 f"at most {max_rss}: until it executes a child counts the memory of its parent, which had that much"
             )

@@ -57,7 +57,7 @@ int conc_process_signal(const struct conc_process *process, int signal_number);
 /* What the living (or ended, not yet reaped) process has used until now. -ESRCH when it is gone. */
 int conc_process_usage_now(const struct conc_process *process, struct conc_process_usage *usage);
 
-/* The peak resident bytes of the calling process until now, or CONC_PROCESS_UNKNOWN. */
+/* The peak resident bytes of the calling process since it was executed, or CONC_PROCESS_UNKNOWN. */
 int64_t conc_process_own_max_rss(void);
 
 /* Releases the pidfd; the process is not touched. */

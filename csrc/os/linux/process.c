@@ -214,11 +214,17 @@ conc_process_usage_now(const struct conc_process *process, struct conc_process_u
     return alive != 0 ? alive : err;
 }
 
+/* Not getrusage(2): its peak is also that of the process that executed this one. What a vfork child takes over when it
+ * executes is the peak of the memory it shared with us, which is this line. */
 int64_t
 conc_process_own_max_rss(void)
 {
-    struct rusage used;
-    return getrusage(RUSAGE_SELF, &used) == 0 ? (int64_t)used.ru_maxrss * 1024 : CONC_PROCESS_UNKNOWN;
+    char text[4096];
+    struct conc_process_usage usage;
+    usage_unknown(&usage);
+    if (read_proc(getpid(), "status", text, sizeof(text)) == 0)
+        parse_peak(text, &usage);
+    return usage.max_rss_bytes;
 }
 
 void
