@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
 import math
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 import conc
+import conc.comparison.api
+import conc.cpus
 from conc.comparison.lanes import LANES
 
 WIDE = 1_000_000_007
@@ -181,6 +184,13 @@ def test_a_budget_that_is_too_small_gives_what_there_is() -> None:
     report = compare(conc.kernels.sleep, [0.05] * 40, lanes=["sequential", "threads"], budget_s=0.4, repeats=5)
     assert report.items_run < 40
     assert report.lanes["sequential"].samples_s
+
+
+def test_the_examples_of_the_docstrings() -> None:
+    for module in (conc.comparison.api, conc.cpus):
+        results = doctest.testmod(module)
+        assert results.attempted
+        assert not results.failed
 
 
 SCRIPT = """

@@ -133,10 +133,19 @@ def test_cpu_native_on_several_cpus_by_itself() -> None:
 
 
 def test_overhead() -> None:
-    runs = run("sequential", 0.001), run("threads", 0.02, 1.2), run("processes", 0.004, 1.5)
+    runs = run("sequential", 0.002), run("threads", 0.02, 1.2), run("processes", 0.004, 1.5)
     verdict = judge(comparison(*runs))
     assert (verdict.kind, verdict.best_lane) == ("overhead", "sequential")
-    assert "1 µs" in " ".join(verdict.reasons)
+    assert "2 µs" in " ".join(verdict.reasons)
+
+
+def test_runs_too_short_to_tell() -> None:
+    runs = run("sequential", 18e-6, 1.7), run("threads", 900e-6), run("processes", 400e-6)
+    verdict = judge(comparison(*runs))
+    assert (verdict.kind, verdict.best_lane, dict(verdict.shares)) == ("overhead", "sequential", {})
+    verdict = judge(comparison(run("sequential", 18e-6, 1.7), run("threads", 9e-6)))
+    assert (verdict.kind, verdict.best_lane) == ("inconclusive", "threads")
+    assert "takes 18 µs: too short to tell" in verdict.reasons[0]
 
 
 def test_unbalanced() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from conc.comparison.environment import Environment
 from conc.comparison.records import Comparison, Difference, ItemError, Run
-from conc.comparison.stats import MIN_ROUNDS, cpu_share, speedup, spread, walls
+from conc.comparison.stats import MIN_ROUNDS, MIN_SHARE_S, cpu_share, speedup, spread, walls
 from conc.comparison.verdict import Verdict, judge
 from conc.records import Record
 from conc.usage import Usage
@@ -160,6 +160,8 @@ def _lane(run: Run, sequential: Run | None) -> LaneReport:
         unknown["speedup"] = "the sequential lane did not finish"
     if samples and interval is None:
         unknown["speedup_interval"] = f"fewer than {MIN_ROUNDS} rounds in common with the sequential lane"
+    if samples and cpu_share(run) is None:
+        unknown["cpu_per_wall"] = f"the runs are shorter than {MIN_SHARE_S * 1e3:g} ms"
     if run.memory_per_actor_bytes is None and run.memory_note:
         unknown["memory_per_actor_bytes"] = run.memory_note
     return LaneReport(

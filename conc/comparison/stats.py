@@ -10,6 +10,7 @@ from typing import NamedTuple
 from conc.comparison.records import Run
 
 MIN_ROUNDS = 3
+MIN_SHARE_S = 0.001  # of wall time, below which reading the counters would be much of what they count
 _RESAMPLES = 2000
 _SEED = 20_000
 
@@ -72,7 +73,10 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def cpu_share(run: Run) -> float | None:
-    """CPU seconds a second of wall time, the median of the samples; above 1 where several CPUs worked at a time."""
+    """CPU seconds a second of wall time, the median of the samples; above 1 where several CPUs worked at a time.
+
+    None where the samples are shorter than `MIN_SHARE_S`.
+    """
     return _median_share(run, "cpu_s")
 
 
@@ -101,6 +105,6 @@ def _median_share(run: Run, field: str) -> float | None:
     shares = [
         value / sample.wall_s
         for sample in run.samples
-        if (value := getattr(sample.usage, field)) is not None and sample.wall_s > 0
+        if (value := getattr(sample.usage, field)) is not None and sample.wall_s >= MIN_SHARE_S
     ]
     return median(shares) if shares else None

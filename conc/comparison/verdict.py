@@ -3,7 +3,7 @@
 The rules, in their order, with `cpu` for the sequential lane's CPU seconds a second of wall time, not counting the time
 in which it could have run but other programs had the CPU:
 
-1.  No lane finished: inconclusive.
+1.  No lane finished, or a run is too short to tell: inconclusive (or overhead, see below).
 2.  cpu <= 0.2: the work waits. "io" where waiting overlaps on some concurrent lane or none was tried; "lock" where
     processes overlap it and threads do not.
 3.  0.2 < cpu < 0.8: "mixed".
@@ -46,7 +46,7 @@ class Verdict(Record):
         kind: "io", "cpu-python", "cpu-native", "memory", "lock", "overhead", "unbalanced", "mixed" or "inconclusive".
         shares: parts of the sequential lane's wall time: "user" and "system" (on a CPU), "queued" (for a CPU that
             others had) and "waiting" (for anything else), together 1 unless several CPUs worked at a time; empty where
-            that lane did not finish.
+            that lane did not finish, or its runs are too short to tell.
         best_lane: the simplest lane among those that are not shown to be slower than the fastest; None: no lane ran.
         reasons: sentences with the figures that say so.
     """
@@ -125,8 +125,10 @@ class _Case:
 
 
 def _kind(case: _Case) -> tuple[str, tuple[str, ...]]:
-    if case.sequential is None or case.cpu is None:
+    if case.sequential is None:
         return _without_sequential(case)
+    if case.cpu is None:
+        return _too_short(case)
     wall = f"The sequential lane used {case.cpu:.2f} CPU seconds a second{_crowd_words(case.sequential)}"
     if case.cpu <= WAITS:
         return _waiting(case, f"{wall}: {_percent(1 - case.cpu)} of its time it waited.")
@@ -142,6 +144,15 @@ def _without_sequential(case: _Case) -> tuple[str, tuple[str, ...]]:
         if cpu is not None and cpu <= WAITS:
             return "io", (f"The lane {name} used {cpu:.2f} CPU seconds a second: the work waits.",)
     return "inconclusive", ("The sequential lane did not finish: there is nothing to measure the others against.",)
+
+
+def _too_short(case: _Case) -> tuple[str, tuple[str, ...]]:
+    """Runs of less than a millisecond: their times can be compared, what they are bound by cannot be told."""
+    found = _too_small(case)
+    if found is not None:
+        return found[0], found[1:]
+    wall = f"A run of the sequential lane takes {_micro(case.item_s * max(case.comparison.items_run, 1))}"
+    return "inconclusive", (f"{wall}: too short to tell what it is bound by. Give it more items.",)
 
 
 def _waiting(case: _Case, reason: str) -> tuple[str, tuple[str, ...]]:
@@ -281,9 +292,9 @@ def _advice(case: _Case, best: str | None) -> Iterator[str]:
 
 
 def _shares(case: _Case) -> dict[str, float]:
-    if case.sequential is None or case.cpu is None:
+    cpu = None if case.sequential is None else cpu_share(case.sequential)
+    if case.sequential is None or cpu is None:
         return {}
-    cpu = cpu_share(case.sequential) or 0.0
     user = min(user_share(case.sequential) or 0.0, cpu)
     queued = min(run_delay_share(case.sequential) or 0.0, max(1.0 - cpu, 0.0))
     return {"user": user, "system": cpu - user, "queued": queued, "waiting": max(1.0 - cpu - queued, 0.0)}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
-import conc
 from conc.comparison.lanes.pool import PoolLane
+from conc.executors import ThreadPoolExecutor
 
 
 class Native(PoolLane):
@@ -21,7 +21,7 @@ class Native(PoolLane):
         return self.workload.missing.get(self.name) or "fn has no native twin (native=...)"
 
     def make_pool(self, initializer: Callable[[], None] | None) -> Executor:  # noqa: ARG002 - a kernel needs no setup
-        return conc.ThreadPoolExecutor(self.workers)
+        return ThreadPoolExecutor(self.workers)
 
     def target(self) -> Callable[[Any], Any]:
         assert self.workload.native is not None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-import conc
 from conc.comparison.lanes.base import needs_plain_function
 from conc.comparison.lanes.pool import PoolLane
+from conc.executors import ThreadPoolExecutor
 
 
 class NativeThreads(PoolLane):
@@ -19,4 +19,4 @@ class NativeThreads(PoolLane):
         return self.workload.missing.get(self.name) or needs_plain_function(self.workload)
 
     def make_pool(self, initializer: Callable[[], None] | None) -> Executor:
-        return conc.ThreadPoolExecutor(self.workers, initializer=initializer)
+        return ThreadPoolExecutor(self.workers, initializer=initializer)

@@ -78,7 +78,9 @@ class Processes(Lane):
                     initargs=(payload, barrier, timeout_s),
                 )
                 greetings = [self._pool.submit(worker.meet) for _ in range(self.workers)]
-        except (OSError, MemoryError, ValueError, NotImplementedError) as error:
+        except BrokenProcessPool:
+            raise CannotRun(self._death()) from None
+        except (OSError, MemoryError, RuntimeError, ValueError) as error:
             raise CannotRun(f"{self.workers} processes cannot be started: {_words(error)}") from None
         for greeting in greetings:
             try:
