@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/affinity.h - which CPUs the calling thread may run on; any number of CPUs. */
+#ifndef CONC_OS_AFFINITY_H
+#define CONC_OS_AFFINITY_H
+
+#include "base/bitset.h"
+
+/* Adds the calling thread's CPUs to `cpus` (an empty set of the caller, who clears it). 0 or a negative errno. */
+int conc_affinity_get(struct conc_bitset *cpus);
+
+/* -EINVAL when none of `cpus` is there and allowed for this process. The thread runs on one of them on return. */
+int conc_affinity_set(const struct conc_bitset *cpus);
+
+/* The same for one CPU. */
+int conc_affinity_pin(size_t cpu);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/linux/affinity.c - sched_setaffinity(2) by system call: glibc's cpu_set_t ends at 1024 CPUs. */
+#include "os/affinity.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+#define FIRST_WORDS 16                  /* 1024 CPUs */
+#define MOST_WORDS 8192                 /* 524288 CPUs: far beyond any kernel's NR_CPUS */
+
+int
+conc_affinity_get(struct conc_bitset *cpus)
+{
+    for (size_t words = FIRST_WORDS; words <= MOST_WORDS; words *= 2) {
+        uint64_t *mask = conc_alloc_array(words, sizeof(*mask));
+        if (mask == NULL)
+            return -ENOMEM;
+        long bytes = syscall(SYS_sched_getaffinity, 0, words * sizeof(*mask), mask);
+        int err = bytes < 0 ? -errno : 0;
+        for (size_t i = 0; err == 0 && i < words * 64; i++) {
+            if (mask[i / 64] >> (i % 64) & 1)
+                err = conc_bitset_add(cpus, i);
+        }
+        conc_free(mask);
+        if (err != -EINVAL)             /* EINVAL: the kernel's mask is longer than ours */
+            return err;
+    }
+    return -EINVAL;
+}
+
+int
+conc_affinity_set(const struct conc_bitset *cpus)
+{
+    if (syscall(SYS_sched_setaffinity, 0, cpus->word_count * sizeof(*cpus->words), cpus->words) < 0)
+        return -errno;
+    return 0;
+}
+
+int
+conc_affinity_pin(size_t cpu)
+{
+    struct conc_bitset one = {0};
+    int err = conc_bitset_add(&one, cpu);
+    if (err == 0)
+        err = conc_affinity_set(&one);
+    conc_bitset_clear(&one);
+    return err;
+}
