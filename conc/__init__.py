@@ -11,11 +11,12 @@ from conc._version import __version__
 
 TYPE_CHECKING = False  # typing's own costs more to import than the rest of this file; type checkers know the name
 if TYPE_CHECKING:
-    from conc import kernels
+    from conc import kernels, memory
     from conc.comparison.api import compare
     from conc.comparison.report import Report
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
+    from conc.memory.probing import probe
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import Thread, ThreadState
     from conc.usage import Usage
@@ -36,6 +37,8 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "compare": ("conc.comparison.api", "compare"),
     "cpu_count": ("conc.cpus", "cpu_count"),
     "kernels": ("conc.kernels", None),
+    "memory": ("conc.memory", None),
+    "probe": ("conc.memory.probing", "probe"),
     "run": ("conc.processes", "run"),
     "spawn": ("conc.processes", "spawn"),
 }
@@ -56,6 +59,8 @@ __all__ = [
     "compare",
     "cpu_count",
     "kernels",
+    "memory",
+    "probe",
     "run",
     "spawn",
 ]

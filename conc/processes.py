@@ -350,20 +350,17 @@ class Child:
             "seconds after its start"
         )
 
-    def _close_pipes(self) -> None:
-        for number in (1, 2, 0):
-            pipe = self._pipes[number]
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-
     def __enter__(self) -> Child:
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._close_pipes()
+        for number in (1, 2, 0):
+            pipe = self._pipes[number]
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
             self._started.wait(_core.deadline(_SIGINT_GRACE_S))
         else:
@@ -427,16 +424,12 @@ def spawn(
 
 
 def _give_up(child: Child, error: BaseException) -> None:
-    """Leave no process and no pipe behind. After Ctrl-C the child may be ending by itself: let it."""
-    handle = child._handle
-    if handle is None:
-        return
+    """Leave no process behind. After Ctrl-C the child may be ending by itself: let it."""
     if isinstance(error, KeyboardInterrupt):
         with contextlib.suppress(KeyboardInterrupt):  # once more: then at once
-            handle.wait(_core.deadline(_SIGINT_GRACE_S))
+            child._started.wait(_core.deadline(_SIGINT_GRACE_S))
     child.kill()
-    child._close_pipes()
-    handle.wait(_core.deadline(None))
+    child._started.wait(_core.deadline(None))
 
 
 def run(
@@ -486,17 +479,15 @@ def run(
         stdout = stderr = PIPE
     _core.deadline(timeout)  # a wrong timeout starts nothing
 
-    # An interrupt may come between any two steps, so all of them are under one roof; the handle kills the child itself
-    # if it is dropped before anybody has it.
     child = Child.__new__(Child)
-    try:
-        child._start(args, stdin, stdout, stderr, cwd, env, kill_on_drop=True)
-        output, errors = child.communicate(input, timeout)
-    except BaseException as error:
-        _give_up(child, error)
-        raise
-    child._close_pipes()
-    code = child._code()
-    if check and code != 0:
-        raise subprocess.CalledProcessError(code, child.args, output, errors)
-    return CompletedProcess(child.args, code, output, errors, usage=child.usage)
+    child._start(args, stdin, stdout, stderr, cwd, env, kill_on_drop=True)
+    with child:
+        try:
+            output, errors = child.communicate(input, timeout)
+        except BaseException as error:
+            _give_up(child, error)
+            raise
+        code = child._code()
+        if check and code != 0:
+            raise subprocess.CalledProcessError(code, child.args, output, errors)
+        return CompletedProcess(child.args, code, output, errors, usage=child.usage)

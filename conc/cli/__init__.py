@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from conc._version import __version__
 
-COMMANDS: tuple[str, ...] = ("compare",)
+COMMANDS: tuple[str, ...] = ("compare", "probe")
 
 
 class UsageError(Exception):

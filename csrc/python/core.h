@@ -41,6 +41,7 @@ typedef struct {
     PyTypeObject *batch_type;
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
+    PyTypeObject *arena_type;
 } CoreState;
 
 extern struct PyModuleDef conc_core_def;
@@ -70,5 +71,7 @@ int conc_pool_exec(PyObject *module);
 int conc_batch_exec(PyObject *module);
 int conc_child_exec(PyObject *module);
 int conc_relay_exec(PyObject *module);
+int conc_memory_exec(PyObject *module);
+int conc_arena_exec(PyObject *module);
 
 #endif

@@ -29,6 +29,8 @@ core_exec(PyObject *module)
         conc_batch_exec,
         conc_child_exec,
         conc_relay_exec,
+        conc_memory_exec,
+        conc_arena_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {
@@ -49,6 +51,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->batch_type);
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
+    Py_VISIT(state->arena_type);
     return 0;
 }
 
@@ -63,6 +66,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->batch_type);
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
+    Py_CLEAR(state->arena_type);
     return 0;
 }
 
