@@ -565,45 +565,6 @@ class TestInterrupt:
             os.kill(pid, 0)
 
 
-class TestInterruptBetweenSteps:
-    """The autouse fixture sees that no child is left, also while the exception is still being handled."""
-
-    def interrupted(self) -> None:
-        try:
-            conc.run(["sleep", "1000"], capture_output=True)
-        except KeyboardInterrupt:
-            assert not has_children()
-        else:
-            pytest.fail("no KeyboardInterrupt")
-
-    def test_before_the_handle_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        spawn = _core.spawn
-
-        def spawn_and_interrupt(*args: Any, **kwargs: Any) -> None:
-            spawn(*args, **kwargs)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(_core, "spawn", spawn_and_interrupt)
-        self.interrupted()
-
-    def test_before_communicating(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        start = conc.Child._start
-
-        def start_and_interrupt(*args: Any, **kwargs: Any) -> None:
-            start(*args, **kwargs)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(conc.Child, "_start", start_and_interrupt)
-        self.interrupted()
-
-    def test_while_giving_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def interrupt(*_: Any) -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(conc.Child, "communicate", interrupt)
-        self.interrupted()
-
-
 def test_a_child_started_by_an_ending_thread_lives_on() -> None:
     children: list[conc.Child] = []
     thread = threading.Thread(target=lambda: children.append(parked_child()))
