@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -83,7 +82,10 @@ before_threads_are_joined(_drain)
 
 
 def _default_workers() -> int:
-    return min(32, len(os.sched_getaffinity(0)) + 4)
+    """As the standard pool has it, but counting the CPUs that this process may really use."""
+    from conc.cpus import cpu_count
+
+    return min(32, cpu_count() + 4)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
