@@ -34,6 +34,8 @@ SLICE_SHARE = 0.04  # of the budget: the least time a visit may take
 LARGEST_SLICE_SHARE = 0.2  # of the budget: the most
 SLICE_EXPECTED = 3  # times what it should take, in between
 LARGEST_LAP_SHARE = 0.15  # of the budget: two laps of the largest working set
+STREAM_SHARE = 0.2  # of the budget: placing memory for bandwidth and a first visit to its cells
+STREAM_S_PER_BYTE = 5e-9  # what that takes
 WANTED, MOST = 6, 12  # samples a visit: undisturbed ones, and at all
 END_SHARE = 0.03  # of the budget: kept for giving memory back and for the report
 LEAST_BUDGET_S = 0.2
@@ -148,7 +150,8 @@ def _plan(machine: Topology, budget_s: float, regions: ExitStack) -> _Plan:
         wanted = default_size(machine, (cpu,), allowance)
         chase, stream = min(wanted, int(share.chase * per_node)), min(wanted, int(share.streams * per_node))
         _plan_matrix(machine, memory_nodes, max(chase, MIB), max(stream, MIB), region, plan)
-    room = min(int(share.stream * allowance), largest_size(machine, home) // 2)
+    in_time = int(STREAM_SHARE * budget_s / STREAM_S_PER_BYTE)
+    room = min(int(share.stream * allowance), largest_size(machine, home) // 2, in_time)
     streamed = default_size(machine, usable_cpus(machine, home), room)
     _plan_bandwidth(machine, home, cpu, streamed, int(share.spread * allowance), region, plan)
     sizes = list(_grid(largest))

@@ -99,6 +99,8 @@ def _bandwidth_text(report: MemoryReport) -> list[str]:
         )
         who = f"{cell.kernel:<6} {cell.threads:>3} threads on CPUs {list_text(tuple(sorted(cell.cpus)))}, {where}"
         lines.append(f"  {who}: {figures} n={cell.n}{_mark(cell.stable)}")
+        if cell.reason and cell.n:
+            lines.append(f"         {cell.reason}")
     return lines
 
 
