@@ -9,6 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -244,6 +246,30 @@ def test_a_worker_process_that_dies(fn: Callable[[int], int], how: str) -> None:
     with started("processes", workload(fn)) as lane, pytest.raises(CannotRun, match=how):
         lane.run(lane.workload.items, PATIENCE_S)
     assert multiprocessing.active_children() == []
+
+
+def leave() -> None:
+    if os.getpid() != PARENT:
+        os._exit(4)
+
+
+def test_worker_processes_that_die_while_they_start() -> None:
+    lane = lane_class("processes")(workload(setup=leave), 2)
+    with pytest.raises(CannotRun, match="exited with status 4"):
+        lane.start(PATIENCE_S)
+    assert lane.stop(1.0) == 0
+    assert multiprocessing.active_children() == []
+
+
+def test_a_pool_that_breaks_while_work_is_handed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise BrokenProcessPool("gone")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", broken)
+    lane = lane_class("processes")(workload(), 2)
+    with pytest.raises(CannotRun, match="a worker process died"):
+        lane.start(PATIENCE_S)
+    assert lane.stop(1.0) == 0
 
 
 def test_a_function_that_cannot_be_pickled() -> None:
