@@ -10,7 +10,7 @@ from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.workload import Workload, callable_name
 from conc.cpus import cpu_count
 
-TIMEOUT_S = 3600.0
+TIMEOUT_S, PATIENCE_S = 3600.0, 2.0
 
 
 class LaneRunner:
@@ -60,15 +60,16 @@ class LaneRunner:
         except CannotRun as error:
             self._give_up(str(error))
         except ItemFailed as error:
+            self.close(PATIENCE_S)  # other items may run still
             raise RuntimeError(f"{self.name}: item {error.index}: {error.kind}: {error.message}") from None
         except OutOfTime:
             raise TimeoutError(f"{self.name}: not done after {TIMEOUT_S:g} s") from None
 
-    def close(self) -> None:
-        """End the lane's actors."""
+    def close(self, patience_s: float | None = None) -> None:
+        """End the lane's actors; after `patience_s` seconds without waiting for their items."""
         lane, self._lane = self._lane, None
         if lane is not None:
-            lane.stop()
+            lane.stop(patience_s)
 
     def _ready(self, workload: Workload, workers: int | None) -> Lane:
         """The started lane for this work; skips the test where it cannot run."""

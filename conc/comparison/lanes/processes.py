@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import pickle
 import signal
@@ -41,7 +42,6 @@ class Processes(Lane):
         super().__init__(workload, workers)
         self.start_method = default_start_method()
         self._pool: ProcessPoolExecutor | None = None
-        self._others: set[BaseProcess] = set()
         self._children: list[BaseProcess] = []
         self._used: dict[int, Counters] = {}
 
@@ -60,11 +60,10 @@ class Processes(Lane):
             payload = cloudpickle.dumps((self.workload.fn, self.workload.setup))
         except Exception as error:
             raise CannotRun(f"the function cannot be pickled: {_words(error)}") from None
-        context = multiprocessing.get_context(self.start_method)
+        context = self._context()
         threads = thread_count()
         if self.start_method == "fork" and threads is not None and threads > 1:
             self.notes.append(f"forked while {threads} threads ran, which can deadlock")
-        self._others = set(multiprocessing.active_children())
         deadline = time.monotonic() + timeout_s
         try:
             barrier = context.Barrier(self.workers)
@@ -105,21 +104,19 @@ class Processes(Lane):
                 results.extend(self._check(answer, first=number * size, what="an item"))
         except BrokenProcessPool:
             raise CannotRun(self._death()) from None
-        finally:
-            for future in futures:
-                future.cancel()
         return results
 
     def stop(self, patience_s: float | None = None) -> int:
         pool = self._pool
         if pool is None:
             return 0
-        children = self._workers()
+        started = [child for child in self._children if child.pid is not None]
         if patience_s is not None:
-            for child in children:
+            for child in started:
                 child.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
-        for child in children:
+        # Nothing is cancelled: up to 3.12 the pool's own thread dies of a cancelled future when a worker was killed.
+        pool.shutdown(wait=True)
+        for child in started:
             child.join()
         self._pool = None
         return 0
@@ -142,17 +139,20 @@ class Processes(Lane):
         else:
             self.memory_note = "/proc/<pid>/smaps_rollup is not readable"
 
-    def _workers(self) -> list[BaseProcess]:
-        """The pool's processes; remembered, since those that have ended are no longer listed."""
-        self._children += [
-            child
-            for child in multiprocessing.active_children()
-            if child not in self._others and child not in self._children
-        ]
-        return self._children
+    def _context(self) -> Any:
+        """A context of our own that remembers the pool's processes: how one died is asked after the pool forgot it."""
+        context: Any = copy.copy(multiprocessing.get_context(self.start_method))
+        make = context.Process
+
+        def remembered(*args: Any, **kwargs: Any) -> BaseProcess:
+            child: BaseProcess = make(*args, **kwargs)
+            self._children.append(child)
+            return child
+
+        context.Process = remembered
+        return context
 
     def _wait(self, future: Future[worker.Answer], deadline: float) -> worker.Answer:
-        self._workers()
         try:
             return future.result(max(deadline - time.monotonic(), 0))
         except TimeoutError:
@@ -178,10 +178,9 @@ class Processes(Lane):
 
     def _death(self) -> str:
         """How the pool broke, as far as the exit statuses tell; the pool itself ends the survivors by SIGTERM."""
-        children = self._workers()
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        codes = [code for child in children if (code := child.exitcode) not in (None, 0)]
+            self._pool.shutdown(wait=True)
+        codes = [code for child in self._children if (code := child.exitcode) not in (None, 0)]
         first = next((code for code in codes if code != -signal.SIGTERM), codes[0] if codes else None)
         if first is None:
             return "a worker process died"
