@@ -74,7 +74,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _fetch_async_together(urls: list[str]) -> list[bytes]:
-    async with download.shared_client():
+    async with download.shared_clients():
         return await asyncio.gather(*map(download.fetch_async, urls))
 
 

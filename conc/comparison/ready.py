@@ -54,7 +54,7 @@ def _fetching(name: str, urls: list[str]) -> Workload:
         urls,
         native=conc.kernels.http_get if no_native is None else None,
         coroutine=download.fetch_async if no_asyncio is None else None,
-        session=download.shared_client if no_asyncio is None else None,
+        session=download.shared_clients if no_asyncio is None else None,
         equal=download.equal,
         missing={lane: reason for lane, reason in missing.items() if reason is not None},
     )
