@@ -40,7 +40,7 @@ numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel 
 	CONC_NUMA_VM=1 $(PYTHON) -m pytest -q tests/numa_vm
 
 bench: ## the figures, as ratios against their peers in one run
-	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds --benchmark-disable-gc benchmarks
+	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds benchmarks
 
 bench-quick: ## the same with few rounds: to see that they run, not for figures
 	CONC_BENCH_QUICK=1 $(PYTHON) -m pytest benchmarks -q -s --benchmark-enable --benchmark-min-rounds=1 \

@@ -12,10 +12,10 @@
 #include "os/park.h"
 #include "sync/completion.h"
 
-/* A chunk is doubled below the first and halved above the second: long enough to make the cursor's cost vanish, short
- * enough that waiting for one item is not noticed. */
-#define CHUNK_SHORT_NS INT64_C(100000)
-#define CHUNK_LONG_NS INT64_C(400000)
+/* A chunk is doubled below the first and halved above the second: long enough that who waits for items, and takes a CPU
+ * from a worker to look at them, is woken seldom; short enough that waiting for one item is not noticed. */
+#define CHUNK_SHORT_NS INT64_C(500000)
+#define CHUNK_LONG_NS INT64_C(2000000)
 
 struct lane {
     struct conc_task task;
