@@ -427,9 +427,18 @@ test_stress(void)
     CHECK_EQ(open_descriptors(), before);
 }
 
+/* A job in the background is started with SIGINT and SIGQUIT ignored; what is tested here begins with nothing. */
+static void
+default_signals(void)
+{
+    for (int number = 1; number < SIGRTMIN; number++)
+        (void)signal(number, SIG_DFL);
+}
+
 int
 main(void)
 {
+    default_signals();
     CHECK_EQ(conc_registry_init(), 0);
     for (unsigned without = 0; without <= CONC_SPAWN_WITHOUT_PIDFD; without++) {
         test_status_usage_and_pidfd(without);
