@@ -59,13 +59,6 @@ class NativeThread(threading.Thread):
         private._native_id = native_id
         private._started.set()
 
-    def _install_hooks(self) -> None:
-        """Trace and profile functions that threading.settrace() and setprofile() asked for."""
-        if _private._trace_hook:
-            sys.settrace(_private._trace_hook)
-        if _private._profile_hook:
-            sys.setprofile(_private._profile_hook)
-
     def _report_exception(self) -> None:
         """Hand the current exception to threading.excepthook."""
         cast(Any, self)._invoke_excepthook(self)
@@ -96,14 +89,35 @@ class NativeThread(threading.Thread):
         if is_alive:
             self._conc_handle.survived_fork()
             cast(Any, self)._started._at_fork_reinit()
+            # It is the main thread now, and threading._shutdown() wants a held lock of that one.
+            lock = cast(Any, self)._tstate_lock = _private._allocate_lock()
+            lock.acquire()
         else:
             cast(Any, super())._reset_internal_locks(is_alive)
+
+
+def configured_stack_size() -> int:
+    """What threading.stack_size(bytes) asked for; 0 for the default. Asking resets it, so it is set again."""
+    size = threading.stack_size()
+    if size:
+        threading.stack_size(size)
+    return size
+
+
+def install_hooks() -> None:
+    """Trace and profile the calling thread if threading.settrace() and setprofile() asked for it."""
+    if _private._trace_hook:
+        sys.settrace(_private._trace_hook)
+    if _private._profile_hook:
+        sys.setprofile(_private._profile_hook)
 
 
 def adopt_current_thread(name: str) -> threading.Thread:
     """Make the calling native thread known to threading under `name`: current_thread(), enumerate(), logging."""
     adopted = _private._DummyThread()
     adopted.name = name
+    adopted._daemonic = False  # threads that tasks start inherit it
+    install_hooks()
     return cast(threading.Thread, adopted)
 
 

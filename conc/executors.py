@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import logging
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from conc import _core
 from conc._threading_shim import (
     adopt_current_thread,
+    configured_stack_size,
     before_threads_are_joined,
     interpreter_is_finishing,
     release_current_thread,
@@ -72,6 +74,7 @@ _counter = itertools.count()
 def _drain() -> None:
     """Interpreter exit: run what was submitted, and see every worker out."""
     pools = list(_live)
+    _live.clear()  # Ctrl-C in the joins below ends the waiting, as in threading: the atexit call must not begin anew
     for pool in pools:
         pool.close()
     for pool in pools:
@@ -79,6 +82,15 @@ def _drain() -> None:
 
 
 before_threads_are_joined(_drain)
+
+
+def _forget_workers() -> None:
+    """In the child of a fork: the workers stayed in the parent, and new threads may get their identifiers."""
+    for pool in list(_live):
+        pool._idents.clear()
+
+
+os.register_at_fork(after_in_child=_forget_workers)
 
 
 def _default_workers() -> int:
@@ -96,7 +108,7 @@ def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...
     return tuple(zip(*rows, strict=True)) if rows else ((),) * len(iterables)
 
 
-class ThreadPoolExecutor(concurrent.futures.Executor):
+class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     """A ``concurrent.futures.ThreadPoolExecutor`` on native workers.
 
     It takes what the standard one takes and behaves as it does. A native kernel (``conc.kernels``) given to ``submit``
@@ -134,7 +146,7 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._max_workers = max_workers
-        self._workers = _Workers(max_workers, Future, eager=initializer is not None)
+        self._workers = _Workers(max_workers, Future, eager=initializer is not None, stack_size=configured_stack_size())
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer
         self._workers._initargs = tuple(initargs)

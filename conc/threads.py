@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conc import _core
-from conc._threading_shim import NativeThread, when_threads_are_joined
+from conc._threading_shim import NativeThread, configured_stack_size, install_hooks, when_threads_are_joined
 
 
 class ThreadState(enum.Enum):
@@ -53,7 +53,9 @@ class _NonDaemonThreads:
             if not handles:
                 return
             for handle in handles:
-                handle.join()
+                # A thread that forked is the child's main thread, and comes here itself.
+                if handle.ident != threading.get_ident() or handle.is_done():
+                    handle.join()
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class Thread(NativeThread):
         self._require_init("thread.__init__() not called")
         kernel = self._kernel_target()
         if kernel is None:
-            self._conc_handle.start(self._bootstrap_native)
+            self._conc_handle.start(self._bootstrap_native, configured_stack_size())
         else:
             self._conc_handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
         handle = self._conc_handle
@@ -172,7 +174,7 @@ class Thread(NativeThread):
         """What the new thread runs, attached."""
         self._register(threading.get_ident(), threading.get_native_id())
         try:
-            self._install_hooks()
+            install_hooks()
             try:
                 self._value = self.run()
             except BaseException as error:

@@ -338,6 +338,67 @@ def test_every_task_is_accounted_for(executor: Any, seed: int) -> None:
             assert future.result() == i
 
 
+@both
+def test_threads_of_tasks_are_no_daemons(executor: Any) -> None:
+    with executor(1) as pool:
+        assert pool.submit(lambda: threading.Thread().daemon).result() is False
+
+
+@both
+def test_workers_follow_the_trace_hooks(executor: Any) -> None:
+    called: list[str] = []
+
+    def work() -> None:
+        pass
+
+    def profile(frame: Any, event: str, arg: object) -> None:
+        if frame.f_code is work.__code__:
+            called.append(event)
+
+    before = threading.getprofile()
+    threading.setprofile(profile)
+    try:
+        with executor(1) as pool:
+            pool.submit(work).result()
+    finally:
+        threading.setprofile(before)  # type: ignore[arg-type]
+    assert called == ["call", "return"]
+
+
+def own_stack_bytes() -> int:
+    """The size of the calling thread's stack, as the C library tells it."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.pthread_self.restype = ctypes.c_void_p
+    attr, size = ctypes.create_string_buffer(128), ctypes.c_size_t()
+    assert libc.pthread_getattr_np(ctypes.c_void_p(libc.pthread_self()), attr) == 0
+    assert libc.pthread_attr_getstacksize(attr, ctypes.byref(size)) == 0
+    libc.pthread_attr_destroy(attr)
+    return size.value
+
+
+def test_stack_size() -> None:
+    before = threading.stack_size(64 << 20)
+    try:
+        thread = conc.Thread(target=own_stack_bytes)
+        thread.start()
+        assert thread.result() >= 64 << 20
+        with conc.ThreadPoolExecutor(1) as pool:
+            assert pool.submit(own_stack_bytes).result() >= 64 << 20
+    finally:
+        threading.stack_size(before)
+
+
+@both
+def test_as_the_default_executor_of_a_loop(executor: Any) -> None:
+    async def main() -> int:
+        asyncio.get_running_loop().set_default_executor(executor(2))
+        return await asyncio.to_thread(pow, 2, 5)
+
+    assert asyncio.run(main()) == 32
+
+
 # -- both futures ---------------------------------------------------------------------------------------------------
 
 
@@ -475,6 +536,27 @@ def test_future_against_the_model(future_type: Any, actions: list[str]) -> None:
             model.cancelled(),
         )
     assert calls.count("future") == calls.count("model")
+
+
+@both_futures
+def test_exceptions_of_any_kind(future_type: Any) -> None:
+    of_class, of_none = future_type(), future_type()
+    of_class.set_exception(Boom)
+    with pytest.raises(Boom):
+        of_class.result()
+    of_none.set_exception(None)
+    assert (of_none.result(), of_none.exception()) == (None, None)
+
+
+@both_futures
+def test_ctrl_c_in_a_callback_is_not_swallowed(future_type: Any) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    future = future_type()
+    future.set_result(1)
+    with pytest.raises(KeyboardInterrupt):
+        future.add_done_callback(interrupt)
 
 
 # -- ours -----------------------------------------------------------------------------------------------------------
@@ -632,6 +714,35 @@ def test_no_worker_needs_the_gil_for_a_map() -> None:
             assert len(list(results)) == 10
     finally:
         sys.setswitchinterval(before)
+
+
+def test_a_map_lets_go_of_the_gil_that_a_python_task_left_held(gate: threading.Event) -> None:
+    """The worker goes from a Python task straight to a kernel that never ends: this thread must get on."""
+    with conc.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(gate.wait)
+        until(first.running, "the first task runs")
+        results = pool.map(kernels.sleep, [1000])
+        gate.set()
+        assert first.result() is True
+        until(lambda: pool._workers.counts()[2] == 0, "the kernel has begun")
+        del results
+
+
+def test_waiting_for_what_was_cancelled_before_the_pool_broke(
+    gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        gate.wait()
+        boom()
+
+    pool = conc.ThreadPoolExecutor(1, initializer=fail)
+    broken, cancelled = pool.submit(int), pool.submit(int)
+    assert cancelled.cancel()
+    with caplog.at_level(logging.CRITICAL, "concurrent.futures"):
+        gate.set()
+        pool.shutdown()
+    assert concurrent.futures.wait([cancelled, broken]).not_done == set()
+    assert isinstance(broken.exception(), BrokenThreadPool)
 
 
 def test_shutdown_in_an_own_worker() -> None:

@@ -13,4 +13,8 @@ enum conc_task_state {
 /* 0; or -ENOSYS where the platform does not tell, -EACCES and the like where it refuses. */
 int conc_task_state_read(int tid, enum conc_task_state *state);
 
+/* Waits, a millisecond at most, until the thread `tid` of this process, which has done the last that it does for us, is
+ * gone for the kernel as well: until then a fork counts it, and Python warns of forking with threads. */
+void conc_task_wait_gone(int tid);
+
 #endif

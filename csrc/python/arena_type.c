@@ -278,7 +278,7 @@ stream_task(void *raw, struct conc_stop *stop)
 static size_t *
 parse_cpus(PyObject *sequence, size_t *count)
 {
-    PyObject *fast = PySequence_Fast(sequence, "cpus must be a sequence of CPU numbers");
+    PyObject *fast = PySequence_Tuple(sequence);
     if (fast == NULL)
         return NULL;
     *count = (size_t)PySequence_Fast_GET_SIZE(fast);

@@ -4,6 +4,20 @@
 
 #include <errno.h>
 
+static void *
+detach(void)
+{
+    return PyEval_SaveThread();
+}
+
+static void
+attach(void *tstate)
+{
+    PyEval_RestoreThread(tstate);
+}
+
+const struct conc_detach conc_detach_python = {detach, attach};
+
 int
 conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *interp)
 {

@@ -13,6 +13,10 @@
 #include <stdbool.h>
 
 #include "python/core.h"
+#include "sched/begin.h"
+
+/* An attached thread lets go of the interpreter while it waits for what it started. */
+extern const struct conc_detach conc_detach_python;
 
 struct conc_attachment {
     PyThreadState *tstate;

@@ -74,8 +74,8 @@ change_under_condition(FutureObject *self, struct conc_future_change *change)
 }
 
 /* A callback that raises is a bug in the callback: concurrent.futures logs it, and the rest are called. */
-static void
-report_callback_error(FutureObject *self, PyObject *callback)
+void
+conc_future_report(FutureObject *self, PyObject *callback)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) {
         PyErr_WriteUnraisable(callback);
@@ -94,7 +94,7 @@ conc_future_call_callback(FutureObject *self, PyObject *callback)
 {
     PyObject *result = PyObject_CallOneArg(callback, (PyObject *)self);
     if (result == NULL)
-        report_callback_error(self, callback);
+        conc_future_report(self, callback);
     Py_XDECREF(result);
 }
 

@@ -79,6 +79,9 @@ struct conc_future_change conc_future_notifying(void);
  * condition failed; change->made says what was done. */
 int conc_future_make_change(FutureObject *future, struct conc_future_change *change);
 
+/* Reports the exception that `callback` raised, which is then no longer current. */
+void conc_future_report(FutureObject *future, PyObject *callback);
+
 /* Calls one done callback; what it raises is reported. */
 void conc_future_call_callback(FutureObject *future, PyObject *callback);
 

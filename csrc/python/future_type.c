@@ -202,8 +202,14 @@ future_add_done_callback(PyObject *op, PyObject *callback)
     Py_XDECREF(fresh);
     if (rc < 0)
         return NULL;
-    if (now)
-        conc_future_call_callback(self, callback);
+    if (now) {
+        PyObject *result = PyObject_CallOneArg(callback, op);
+        if (result == NULL && !PyErr_ExceptionMatches(PyExc_Exception))
+            return NULL;
+        if (result == NULL)
+            conc_future_report(self, callback);
+        Py_XDECREF(result);
+    }
     Py_RETURN_NONE;
 }
 
@@ -263,11 +269,16 @@ future_result(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *k
     if (wait_done(self, args, nargs, kwnames) < 0)
         return NULL;
     /* Constant since the state says FINISHED. */
-    if (self->exception != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(self->exception), self->exception);
-        return NULL;
-    }
-    return Py_NewRef(self->result);
+    PyObject *exc = self->exception;
+    if (exc == NULL || exc == Py_None)
+        return Py_NewRef(self->result == NULL ? Py_None : self->result);
+    if (PyExceptionClass_Check(exc))
+        PyErr_SetNone(exc);
+    else if (PyExceptionInstance_Check(exc))
+        PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
+    else
+        PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
+    return NULL;
 }
 
 PyDoc_STRVAR(exception_doc,

@@ -119,12 +119,6 @@ kernel_get_name(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-kernel_get_module(PyObject *Py_UNUSED(op), void *Py_UNUSED(closure))
-{
-    return PyUnicode_FromString("conc.kernels");
-}
-
-static PyObject *
 kernel_get_text_signature(PyObject *op, void *Py_UNUSED(closure))
 {
     const struct conc_kernel_binding *binding = KernelObject_CAST(op)->binding;
@@ -134,10 +128,22 @@ kernel_get_text_signature(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-kernel_get_doc(PyObject *op, void *Py_UNUSED(closure))
+kernel_doc(const struct conc_kernel_binding *binding)
 {
-    const char *end = strstr(KernelObject_CAST(op)->binding->doc, SIGNATURE_END);
+    const char *end = strstr(binding->doc, SIGNATURE_END);
     return PyUnicode_FromString(end + strlen(SIGNATURE_END));
+}
+
+/* __module__ and __doc__ of a kernel are not those of its type; as descriptors they would stand in the type's dict, where
+ * the type's own belong. */
+static PyObject *
+kernel_getattro(PyObject *op, PyObject *name)
+{
+    if (PyUnicode_CompareWithASCIIString(name, "__module__") == 0)
+        return PyUnicode_FromString("conc.kernels");
+    if (PyUnicode_CompareWithASCIIString(name, "__doc__") == 0)
+        return kernel_doc(KernelObject_CAST(op)->binding);
+    return PyObject_GenericGetAttr(op, name);
 }
 
 /* Pickled and copied by reference: a str is the name of a global of __module__. */
@@ -173,8 +179,6 @@ kernel_dealloc(PyObject *op)
 static const PyGetSetDef kernel_getset[] = {
     {"__name__", kernel_get_name, NULL, NULL, NULL},
     {"__qualname__", kernel_get_name, NULL, NULL, NULL},
-    {"__module__", kernel_get_module, NULL, NULL, NULL},
-    {"__doc__", kernel_get_doc, NULL, NULL, NULL},
     {"__text_signature__", kernel_get_text_signature, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -190,9 +194,12 @@ static PyMethodDef kernel_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* No Py_tp_doc: a heap type's would stand in the type's dict before the kernel's own __doc__. */
+PyDoc_STRVAR(kernel_type_doc, "A native function of conc.kernels: callable, and a target of every actor.");
+
 static PyType_Slot kernel_slots[] = {
+    {Py_tp_doc, (void *)kernel_type_doc},
     {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_getattro, kernel_getattro},
     {Py_tp_repr, kernel_repr},
     {Py_tp_descr_get, kernel_descr_get},
     {Py_tp_traverse, kernel_traverse},

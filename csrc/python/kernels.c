@@ -31,12 +31,15 @@ parse_factoring(const char *kernel, struct conc_factoring *f, PyObject *const *a
 {
     if (conc_kernel_check_arguments(kernel, 1, 1, nargs, kwnames) < 0)
         return -1;
-    PyObject *n = args[0];
-    if (!PyLong_Check(n)) {
-        PyErr_Format(PyExc_TypeError, "n must be an int, not %.100s", Py_TYPE(n)->tp_name);
+    if (!PyIndex_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError, "n must be an int, not %.100s", Py_TYPE(args[0])->tp_name);
         return -1;
     }
+    PyObject *n = PyNumber_Index(args[0]);          /* an int, also of NumPy's kinds */
+    if (n == NULL)
+        return -1;
     f->n = PyLong_AsUnsignedLongLong(n);
+    Py_DECREF(n);
     if (f->n == (uint64_t)-1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError))
             return -1;
@@ -44,7 +47,7 @@ parse_factoring(const char *kernel, struct conc_factoring *f, PyObject *const *a
         f->n = 0;
     }
     if (f->n == 0) {
-        PyErr_Format(PyExc_ValueError, "n must be in 1..2**64-1, not %R", n);
+        PyErr_Format(PyExc_ValueError, "n must be in 1..2**64-1, not %R", args[0]);
         return -1;
     }
     return 0;

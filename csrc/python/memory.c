@@ -179,7 +179,7 @@ page_sizes(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static double *
 parse_values(PyObject *sequence, size_t *count)
 {
-    PyObject *fast = PySequence_Fast(sequence, "values must be a sequence of numbers");
+    PyObject *fast = PySequence_Tuple(sequence);
     if (fast == NULL)
         return NULL;
     *count = (size_t)PySequence_Fast_GET_SIZE(fast);

@@ -147,12 +147,13 @@ hook_end(struct conc_worker *worker)
 static PyObject *
 pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"max_workers", "future_type", "eager", NULL};
+    static char *keywords[] = {"max_workers", "future_type", "eager", "stack_size", NULL};
     unsigned int max_workers;
     PyObject *future_type;
     int eager = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|p:Pool", keywords, &max_workers, &PyType_Type, &future_type,
-                                     &eager))
+    Py_ssize_t stack_size = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|pn:Pool", keywords, &max_workers, &PyType_Type, &future_type,
+                                     &eager, &stack_size))
         return NULL;
     CoreState *core = conc_core_state_of(type);
     if (!PyType_IsSubtype((PyTypeObject *)future_type, core->future_state_type)) {
@@ -168,6 +169,8 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->eager = eager != 0;
     const struct conc_pool_attr attr = {
         .max_workers = max_workers,
+        .stack_size = (size_t)stack_size,
+        .detach = conc_detach_python,
         .hooks = {hook_retain, hook_release, hook_begin, hook_enter, conc_pool_worker_detach, hook_end},
         .ctx = self,
     };
@@ -342,7 +345,7 @@ static PyMethodDef pool_methods[] = {
 };
 
 PyDoc_STRVAR(pool_doc,
-"Pool(max_workers, future_type, eager=False)\n--\n\n"
+"Pool(max_workers, future_type, eager=False, stack_size=0)\n--\n\n"
 "Native workers for Python calls and kernels. A subclass gives _enter_worker(index), _leave_worker() and\n"
 "_log_initializer_error(error), which workers call attached; eager: as soon as they start.");
 

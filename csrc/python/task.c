@@ -34,10 +34,12 @@ struct kernel_task {
 static void
 drop_future(PoolObject *pool, FutureObject *future)
 {
-    if (atomic_load(&pool->broken))
+    if (atomic_load(&pool->broken)) {
         conc_future_finish(future, conc_pool_raise_submit(-EPIPE));
-    else
+        conc_future_notify_cancelled(future);   /* it was cancelled before: those who wait must hear of it */
+    } else {
         conc_future_cancel(future);
+    }
 }
 
 /* ---- a call -------------------------------------------------------------------------------------------------------- */

@@ -136,15 +136,24 @@ call_entry(struct conc_thread *thread, void *arg)
 }
 
 PyDoc_STRVAR(start_doc,
-"start($self, function, /)\n--\n\n"
-"Run function() in a new native thread that is attached to this interpreter.\n\n"
+"start($self, function, stack_size=0, /)\n--\n\n"
+"Run function() in a new native thread that is attached to this interpreter; stack_size in bytes, 0 for the default.\n\n"
 "Returns when the thread has begun; ident and native_id are known then.");
 
 static PyObject *
-handle_start(PyObject *op, PyObject *function)
+handle_start(PyObject *op, PyObject *args)
 {
+    PyObject *function;
+    Py_ssize_t stack_size = 0;
+    if (!PyArg_ParseTuple(args, "O|n:start", &function, &stack_size))
+        return NULL;
     struct call call = {PyInterpreterState_Get(), Py_NewRef(function)};
-    const struct conc_thread_attr attr = {.entry = call_entry, .arg = &call};
+    const struct conc_thread_attr attr = {
+        .stack_size = (size_t)stack_size,
+        .entry = call_entry,
+        .arg = &call,
+        .detach = conc_detach_python,
+    };
     int err = conc_thread_start(ThreadHandleObject_CAST(op)->thread, &attr);
     if (err != 0) {
         Py_DECREF(function);
@@ -195,8 +204,8 @@ start_kernel_locked(ThreadHandleObject *self, KernelObject *kernel, struct kerne
         kernel_run_release(run);
         return raise_start(err);
     }
-    self->run = run;
     self->kernel = (KernelObject *)Py_NewRef((PyObject *)kernel);
+    self->run = run;
     Py_RETURN_NONE;
 }
 
@@ -228,9 +237,8 @@ PyDoc_STRVAR(kernel_result_doc,
 "What the kernel returned, or its exception raised; only after the end of a thread started with start_kernel().");
 
 static PyObject *
-handle_kernel_result(PyObject *op, PyObject *Py_UNUSED(ignored))
+kernel_result_locked(ThreadHandleObject *self)
 {
-    ThreadHandleObject *self = ThreadHandleObject_CAST(op);
     if (self->run == NULL || !conc_thread_has_ended(self->thread)) {
         PyErr_SetString(PyExc_RuntimeError, "no kernel has ended in this thread");
         return NULL;
@@ -240,6 +248,16 @@ handle_kernel_result(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     return conc_kernel_finish(self->kernel, self->run->state, self->run->err);
+}
+
+static PyObject *
+handle_kernel_result(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = kernel_result_locked(ThreadHandleObject_CAST(op));
+    Py_END_CRITICAL_SECTION();
+    return result;
 }
 
 /* ---- its end, and what is known of it ------------------------------------------------------------------------------ */
@@ -264,10 +282,7 @@ handle_join(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     if (conc_parse_timeout(nargs == 0 ? NULL : args[0], &deadline) < 0)
         return NULL;
-    struct conc_thread *thread = ThreadHandleObject_CAST(op)->thread;
-    if (conc_thread_has_ended(thread))
-        Py_RETURN_TRUE;
-    int err = conc_wait(wait_thread, thread, deadline);
+    int err = conc_wait(wait_thread, ThreadHandleObject_CAST(op)->thread, deadline);
     switch (err) {
     case 0:
         Py_RETURN_TRUE;
@@ -371,7 +386,7 @@ static PyGetSetDef handle_getset[] = {
 };
 
 static PyMethodDef handle_methods[] = {
-    {"start", handle_start, METH_O, start_doc},
+    {"start", handle_start, METH_VARARGS, start_doc},
     {"start_kernel", (PyCFunction)(void (*)(void))handle_start_kernel, METH_FASTCALL | METH_KEYWORDS, start_kernel_doc},
     {"kernel_result", handle_kernel_result, METH_NOARGS, kernel_result_doc},
     {"join", (PyCFunction)(void (*)(void))handle_join, METH_FASTCALL, join_doc},

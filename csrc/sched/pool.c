@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/alloc.h"
+#include "os/task_state.h"
 #include "sched/pool_state.h"
 
 static struct conc_pool *
@@ -36,6 +37,7 @@ forget_parent(struct conc_fork_hook *hook)
     pool->workers = 0;
     pool->idle = NULL;
     pool->idle_count = 0;
+    pool->left_count = 0;
     conc_queue_init(&pool->queue);
     bool over = pool->phase != CONC_POOL_OPEN && !conc_completion_done(&pool->ended);
     pool->end_claimed |= over;
@@ -84,10 +86,11 @@ claim_end(struct conc_pool *pool)
 }
 
 void
-conc_pool_worker_left(struct conc_pool *pool)
+conc_pool_worker_left(struct conc_pool *pool, int native_id)
 {
     conc_lock_acquire(&pool->lock);
     pool->workers--;
+    pool->left[pool->left_count++ % CONC_POOL_LEFT] = native_id;
     bool last = claim_end(pool);
     conc_lock_release(&pool->lock);
     if (last)
@@ -242,7 +245,16 @@ conc_pool_stop(struct conc_pool *pool)
 int
 conc_pool_wait_ended(struct conc_pool *pool, int64_t deadline_ns)
 {
-    return conc_completion_wait(&pool->ended, deadline_ns);
+    int err = conc_completion_wait(&pool->ended, deadline_ns);
+    if (err != 0)
+        return err;
+    conc_lock_acquire(&pool->lock);
+    unsigned count = pool->left_count < CONC_POOL_LEFT ? pool->left_count : CONC_POOL_LEFT;
+    pool->left_count = 0;               /* nobody else needs to wait for them */
+    conc_lock_release(&pool->lock);
+    for (unsigned i = 0; i < count; i++)
+        conc_task_wait_gone(pool->left[i]);     /* no worker leaves any more: constant */
+    return 0;
 }
 
 bool

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sched/begin.h"
 #include "sched/task.h"
 #include "sync/stop.h"
 
@@ -41,6 +42,8 @@ struct conc_pool_hooks {
 struct conc_pool_attr {
     unsigned max_workers;           /* >= 1 */
     bool block_signals;             /* workers that never run Python take no signals */
+    size_t stack_size;              /* of a worker, bytes; 0: the default */
+    struct conc_detach detach;      /* how a submitter lets go while it waits for `begin` */
     struct conc_pool_hooks hooks;
     void *ctx;                      /* the hooks' */
 };
@@ -66,7 +69,8 @@ struct conc_task *conc_pool_take_queued(struct conc_pool *pool);
 void conc_pool_request_stop(struct conc_pool *pool);
 struct conc_stop *conc_pool_stop(struct conc_pool *pool);
 
-/* Waits until a closed or broken pool has ended: 0, -ETIMEDOUT, -EINTR (a signal). */
+/* Waits until a closed or broken pool has ended, and its last workers are gone for the kernel as well: 0, -ETIMEDOUT,
+ * -EINTR (a signal). */
 int conc_pool_wait_ended(struct conc_pool *pool, int64_t deadline_ns);
 
 /* The process was forked since the pool was made, so that its workers are not here; it starts new ones on demand. */
@@ -85,5 +89,8 @@ void *conc_pool_ctx(const struct conc_pool *pool);
 struct conc_pool *conc_worker_pool(const struct conc_worker *worker);
 void *conc_worker_local(const struct conc_worker *worker);
 unsigned conc_worker_index(const struct conc_worker *worker);       /* 0.. in order of start */
+
+/* Calls the hook `idle`: before native work, which may take long, in a task. */
+void conc_worker_let_go(struct conc_worker *worker);
 
 #endif

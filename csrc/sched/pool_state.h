@@ -24,6 +24,8 @@ struct conc_worker {
     _Atomic(uint32_t) woken;            /* parked on; 1 once the worker is off the idle stack */
 };
 
+#define CONC_POOL_LEFT 64
+
 struct conc_pool {
     struct conc_refcount refs;
     struct conc_pool_attr attr;         /* constant */
@@ -38,6 +40,8 @@ struct conc_pool {
     unsigned workers;                   /* started or about to be */
     unsigned started;                   /* ever: the next index */
     unsigned idle_count;
+    int left[CONC_POOL_LEFT];           /* native ids of the workers that left last, a ring */
+    unsigned left_count;
     struct conc_worker *idle;           /* a stack: last in, first out */
     struct conc_queue queue;
 };
@@ -49,7 +53,7 @@ int conc_worker_start(struct conc_pool *pool, unsigned index);
 /* Wakes a worker that was just taken off the idle stack. It may be gone when this returns. */
 void conc_worker_wake(struct conc_worker *worker);
 
-/* Takes one worker off the pool's count; runs the pool's end when it was the last one of a pool that is not open. */
-void conc_pool_worker_left(struct conc_pool *pool);
+/* Takes one worker, the calling thread, off the pool's count; runs the pool's end when it was the last one of a pool that is not open. */
+void conc_pool_worker_left(struct conc_pool *pool, int native_id);
 
 #endif

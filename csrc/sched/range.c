@@ -98,7 +98,7 @@ take_chunk(struct conc_range *range, size_t grain, size_t *begin, size_t *end)
 static void
 run_lane(struct conc_task *task, struct conc_worker *worker)
 {
-    (void)worker;
+    conc_worker_let_go(worker);         /* the body is native */
     struct conc_range *range = ((struct lane *)task)->range;
     size_t grain = 1, begin, end;
     int64_t before = conc_now_ns();

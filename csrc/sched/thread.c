@@ -29,6 +29,7 @@ struct conc_thread {
     atomic_int native_id;                   /* 0 until it runs */
     atomic_ulong ident;
     struct conc_completion ended;
+    atomic_bool gone;                       /* somebody has waited for the kernel's own end of it */
 };
 
 /* A phase in this process; both in one word, so that nobody sees the one without the other. */
@@ -98,14 +99,6 @@ conc_thread_begun(struct conc_thread *thread, int err)
     conc_complete(&thread->begun);
 }
 
-static void
-wait_begun(struct conc_thread *thread)
-{
-    /* Not interruptible: the thread begins within microseconds, or fails. */
-    while (conc_completion_wait(&thread->begun, CONC_FOREVER) != 0)
-        continue;
-}
-
 /* Nothing is left of the failed start. */
 static void
 reset(struct conc_thread *thread)
@@ -134,7 +127,7 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
         reset(thread);
         return err;
     }
-    wait_begun(thread);
+    conc_wait_begun(&thread->begun, &attr->detach);
     err = thread->begin_err;
     if (err != 0)
         reset(thread);
@@ -164,11 +157,14 @@ conc_thread_has_ended(struct conc_thread *thread)
 int
 conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns)
 {
-    if (conc_thread_has_ended(thread))
+    if (conc_thread_in_parent(thread))
         return 0;
     if (!conc_thread_has_begun(thread))
         return -EINVAL;
-    return conc_completion_wait(&thread->ended, deadline_ns);
+    int err = conc_completion_wait(&thread->ended, deadline_ns);
+    if (err == 0 && !atomic_exchange(&thread->gone, true))
+        conc_task_wait_gone(atomic_load(&thread->native_id));
+    return err;
 }
 
 int

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "os/task_state.h"
+#include "sched/begin.h"
 #include "sync/stop.h"
 
 struct conc_thread;
@@ -27,6 +28,7 @@ struct conc_thread_attr {
      * once, else 0 at its end. */
     int (*entry)(struct conc_thread *thread, void *arg);
     void *arg;                  /* moves to `entry` once it has begun without an error */
+    struct conc_detach detach;  /* how the starter lets go while it waits */
 };
 
 /* [owned] *out: release it with conc_thread_release(). */
@@ -42,7 +44,8 @@ int conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr 
 /* The new thread: it is ready (err = 0) or could not get ready (a negative errno, for the starter). */
 void conc_thread_begun(struct conc_thread *thread, int err);
 
-/* Waits for the end of a thread that has begun: 0, -ETIMEDOUT, -EINTR; -EINVAL when it was never started. */
+/* Waits for the end of a thread that has begun, the kernel's included: 0, -ETIMEDOUT, -EINTR; -EINVAL when it was never
+ * started. */
 int conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns);
 
 bool conc_thread_has_begun(struct conc_thread *thread);

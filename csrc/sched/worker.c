@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/park.h"
 #include "os/thread.h"
+#include "os/thread_self.h"
 #include "sched/pool_state.h"
 
 /* On the starter's stack: the worker may have ended and be freed before the starter looks. */
@@ -30,6 +31,14 @@ unsigned
 conc_worker_index(const struct conc_worker *worker)
 {
     return worker->index;
+}
+
+void
+conc_worker_let_go(struct conc_worker *worker)
+{
+    const struct conc_pool_hooks *hooks = &worker->pool->attr.hooks;
+    if (hooks->idle != NULL)
+        hooks->idle(worker);
 }
 
 void
@@ -81,7 +90,6 @@ still_ours(const struct conc_worker *worker)
 static void
 work(struct conc_worker *worker)
 {
-    const struct conc_pool_hooks *hooks = &worker->pool->attr.hooks;
     bool may_park = false;
     for (;;) {
         struct conc_task *task;
@@ -97,9 +105,8 @@ work(struct conc_worker *worker)
                 park(worker);
                 may_park = false;
             } else {
-                /* Let go of everything first, and look once more: `idle` may take long. */
-                if (hooks->idle != NULL)
-                    hooks->idle(worker);
+                /* Let go of everything first, and look once more: that may take long. */
+                conc_worker_let_go(worker);
                 may_park = true;
             }
             break;
@@ -129,17 +136,8 @@ worker_main(void *raw)
         hooks->end(worker);
     conc_free(worker);
     if (ours)
-        conc_pool_worker_left(pool);
+        conc_pool_worker_left(pool, conc_thread_self_id());
     conc_pool_release(pool);
-}
-
-/* Not interruptible: `begin` waits for nothing itself. */
-static int
-wait_begun(struct conc_worker_start *start)
-{
-    while (conc_completion_wait(&start->begun, CONC_FOREVER) != 0)
-        continue;
-    return start->err;
 }
 
 int
@@ -155,10 +153,12 @@ conc_worker_start(struct conc_pool *pool, unsigned index)
     conc_completion_init(&start.begun);
     worker->start = &start;
     conc_ref_take(&pool->refs);
-    const struct conc_os_thread_attr attr = {.block_signals = pool->attr.block_signals};
+    const struct conc_os_thread_attr attr = {pool->attr.stack_size, pool->attr.block_signals};
     int err = conc_os_thread_start(&attr, worker_main, worker);
-    if (err == 0)
-        err = wait_begun(&start);
+    if (err == 0) {
+        conc_wait_begun(&start.begun, &pool->attr.detach);
+        err = start.err;
+    }
     if (err != 0) {
         conc_free(worker);
         conc_pool_release(pool);

@@ -69,7 +69,12 @@ end(struct conc_worker *worker)
 static struct conc_pool *
 new_pool(unsigned max_workers, struct life *life)
 {
-    struct conc_pool_attr attr = {max_workers, true, {retain, release, begin, enter, went_idle, end}, life};
+    struct conc_pool_attr attr = {
+        .max_workers = max_workers,
+        .block_signals = true,
+        .hooks = {retain, release, begin, enter, went_idle, end},
+        .ctx = life,
+    };
     struct conc_pool *pool = NULL;
     life->submitter = pthread_self();
     CHECK_EQ(conc_pool_create(&attr, &pool), 0);

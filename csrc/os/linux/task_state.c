@@ -9,9 +9,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "os/clock.h"
+#include "os/thread.h"
 #include "os/thread_self.h"
 
 /* The kernel's encoding of a thread's CPU clock (posix-timers.h: CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED). */
@@ -59,6 +62,14 @@ clock_moves(int tid)
     if (clock_gettime(id, &first) != 0 || clock_gettime(id, &second) != 0)
         return false;
     return first.tv_sec != second.tv_sec || first.tv_nsec != second.tv_nsec;
+}
+
+void
+conc_task_wait_gone(int tid)
+{
+    int64_t deadline = conc_deadline_after(CONC_NS_PER_S / 1000);
+    while (syscall(SYS_tgkill, getpid(), tid, 0) == 0 && conc_now_ns() < deadline)
+        conc_os_thread_yield();
 }
 
 int

@@ -4,6 +4,12 @@
 
 #include <errno.h>
 
+void
+conc_task_wait_gone(int tid)
+{
+    (void)tid;
+}
+
 int
 conc_task_state_read(int tid, enum conc_task_state *state)
 {
