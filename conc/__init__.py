@@ -12,7 +12,7 @@ from conc._version import __version__
 TYPE_CHECKING = False  # typing's own costs more to import than the rest of this file; type checkers know the name
 if TYPE_CHECKING:
     from conc import kernels, memory
-    from conc.comparison.api import compare
+    from conc.comparison.api import Interrupted, compare
     from conc.comparison.report import Report
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
@@ -27,6 +27,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "CompletedProcess": ("conc.processes", "CompletedProcess"),
     "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
+    "Interrupted": ("conc.comparison.api", "Interrupted"),
     "PIPE": ("conc.processes", "PIPE"),
     "STDOUT": ("conc.processes", "STDOUT"),
     "Report": ("conc.comparison.report", "Report"),
@@ -50,6 +51,7 @@ __all__ = [
     "Child",
     "CompletedProcess",
     "Future",
+    "Interrupted",
     "Report",
     "Thread",
     "ThreadPoolExecutor",

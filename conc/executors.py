@@ -14,8 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 from conc import _core
 from conc._threading_shim import (
     adopt_current_thread,
-    configured_stack_size,
     before_threads_are_joined,
+    configured_stack_size,
     interpreter_is_finishing,
     release_current_thread,
 )

@@ -172,8 +172,20 @@ def test_a_report_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFix
     command = ["compare", "calc", "--count", "5", "--lanes", "sequential", *FAST, "--json", "absent/report.json"]
     assert main(command) == 2
     out, err = capsys.readouterr()
-    assert "Verdict:" in out
-    assert err == "conc compare: absent/report.json: No such file or directory\n"
+    assert out == ""  # said before anything was measured
+    assert err == "conc compare: absent/report.json: its folder is not there, or may not be written\n"
+
+
+def test_json_on_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "calc", "--count", "5", "--lanes", "sequential", *FAST, "--json", "-"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["lanes"]) == {"sequential"}
+
+
+def test_a_reader_that_goes_away() -> None:
+    command = f"{sys.executable} -m conc compare calc --count 5 --lanes sequential --repeats 1; echo $? >&2"
+    done = subprocess.run(["bash", "-c", f"({command}) | true"], capture_output=True, text=True, check=False)
+    assert done.stderr.split()[-1] in ("0", "141")  # 0 when all was written before the reader went
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", [["conc"], [sys.executable, "-m", "conc"]])

@@ -116,6 +116,26 @@ def interrupted(folder: Path, command: list[str], after: int, *, to_group: bool 
     return child.returncode, out, err
 
 
+def test_worker_processes_end_with_a_parent_that_is_killed(folder: Path) -> None:
+    command = ["-m", "conc", "compare", "work:nap", "--items", "items.json", "--lanes", "processes", "--workers", "2"]
+    child = subprocess.Popen(
+        [sys.executable, *command, "--budget", "1000"], cwd=folder, text=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(folder, BEGUN["processes"], child)
+        assert len(list(in_session(child.pid))) >= 3
+        child.kill()
+        child.wait()
+        deadline = time.monotonic() + TIMEOUT_S
+        while list(in_session(child.pid)):
+            assert time.monotonic() < deadline, "the workers go on without their parent"
+            os.sched_yield()
+    finally:
+        for pid in in_session(child.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 # lane -> how many items have begun when it is in its long ones: one to warm up and two short ones, or two and two
 BEGUN = {"sequential": 4, "threads": 5, "native-threads": 5, "processes": 5, "asyncio": 5}
 

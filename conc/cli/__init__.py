@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -34,14 +35,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 for a wrong result, 2 for wrong usage, 130 after Ctrl-C."""
+    """Run one command; the exit status: 0, 1 for a wrong result, 2 for wrong usage, 130 after Ctrl-C, 141 when who
+    reads the output is gone."""
     options = _parser().parse_args(argv)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"conc {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"conc {options.command}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, so that the interpreter does not try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status

@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add("--lanes", metavar="A,B", help="only these lanes, as in sequential,threads,native (default: all)")
     add("--repeats", type=int, default=5, metavar="N", help="rounds (default: 5)")
     add("--budget", type=float, metavar="SECONDS", help=f"time for all of it (default: {DEFAULT_BUDGET_S:g})")
-    add("--json", metavar="PATH", help="write the report with all samples as JSON")
+    add("--json", metavar="PATH", help="write the report with all samples as JSON; - is standard output, alone")
     add("--html", metavar="PATH", help="write the report as a page")
     add("--quick", action="store_true", help="less work, within five seconds")
     calc = parser.add_argument_group("calc")
@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
 
     lanes = None if options.lanes is None else [name for name in options.lanes.split(",") if name]
     _reasonable(options)
+    _writable(options)
     workers = options.workers
     if workers is None and options.work == "download":
         workers = DOWNLOAD_WORKERS
@@ -116,6 +117,13 @@ def _reasonable(options: argparse.Namespace) -> None:
                 raise UsageError(f"--{name.replace('_', '-')} is an option of {other}, not of {options.work}")
     if options.urls is not None and any(getattr(options, name) is not None for name in ("files", "size", "latency_ms")):
         raise UsageError("--urls takes the place of the server: leave out --files, --size and --latency-ms")
+
+
+def _writable(options: argparse.Namespace) -> None:
+    """Refuse a path that cannot be written before anything is measured for it."""
+    for path in (options.json, options.html):
+        if path is not None and path != "-" and not os.access(Path(path).resolve().parent, os.W_OK):
+            raise UsageError(f"{path}: its folder is not there, or may not be written")
 
 
 @contextmanager
@@ -206,9 +214,12 @@ def _text(path: str) -> str:
 
 def _show(report: Report, options: argparse.Namespace) -> None:
     """Print the report, and write it where it was asked for."""
-    print(report, flush=True)
+    if options.json == "-":
+        print(report.to_json(), flush=True)
+    else:
+        print(report, flush=True)
     for path, write in ((options.json, report.to_json), (options.html, report.to_html)):
-        if path is None:
+        if path is None or path == "-":
             continue
         try:
             write(path)

@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0; 1 when a verdict could not be computed for want of any figure."""
+    """Print the report; the exit status is 0, also when figures are missing, since the report says which and why."""
     from conc.cli import UsageError
 
     if options.root is not None and (options.budget is not None or options.quick):

@@ -143,7 +143,9 @@ def _without_sequential(case: _Case) -> tuple[str, tuple[str, ...]]:
         cpu = busy_share(run)
         if cpu is not None and cpu <= WAITS:
             return "io", (f"The lane {name} used {cpu:.2f} CPU seconds a second: the work waits.",)
-    return "inconclusive", ("The sequential lane did not finish: there is nothing to measure the others against.",)
+    asked = "sequential" in case.comparison.runs
+    why = "did not finish" if asked else "was not among the lanes asked for"
+    return "inconclusive", (f"The sequential lane {why}: there is nothing to measure the others against.",)
 
 
 def _too_short(case: _Case) -> tuple[str, tuple[str, ...]]:
@@ -172,6 +174,8 @@ def _waiting(case: _Case, reason: str) -> tuple[str, tuple[str, ...]]:
             reason,
             f"No lane overlaps it ({_words(tried)}): what it waits for serves one at a time.",
         )
+    if case.speedups and case.width > 1 and case.comparison.rounds < MIN_ROUNDS:
+        return "inconclusive", (reason, *_why_unclear(case))
     return "io", (reason,)
 
 

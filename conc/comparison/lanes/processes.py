@@ -22,6 +22,7 @@ from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, n
 from conc.comparison.meter import Counters, proportional_bytes, thread_count
 
 _CHUNKS_PER_WORKER = 4
+_MOST_WORKERS = 256  # starting them is one step that nothing interrupts, a millisecond or more each
 
 
 def default_start_method() -> str:
@@ -56,6 +57,8 @@ class Processes(Lane):
         return None
 
     def start(self, timeout_s: float) -> None:
+        if self.workers > _MOST_WORKERS:
+            raise CannotRun(f"{self.workers} processes are more than the {_MOST_WORKERS} that this lane starts")
         try:
             payload = cloudpickle.dumps((self.workload.fn, self.workload.setup))
         except Exception as error:

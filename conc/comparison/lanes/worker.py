@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -55,10 +56,19 @@ class _Work:
 _work = _Work()
 
 
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for, and nobody who would end it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def initialize(payload: bytes, barrier: Barrier, timeout_s: float) -> None:
     """Make a new worker ready. It outlives Ctrl-C, which the terminal sends to it as well: its parent ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, name="conc-parent", daemon=True).start()
     _work.barrier, _work.timeout_s = barrier, timeout_s
     try:
         _work.fn, setup = pickle.loads(payload)
