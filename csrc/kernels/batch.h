@@ -16,6 +16,7 @@ struct conc_kernel_batch {
     size_t count;
     size_t stride;                          /* bytes from one state to the next: aligned for any type */
     unsigned char *states;                  /* [owned] count states, zeroed until parsed */
+    size_t mapped;                          /* bytes of `states` when they are a mapping of their own, else 0 */
     int *errs;                              /* [owned] what each run() returned; -ECANCELED until it has run */
 };
 

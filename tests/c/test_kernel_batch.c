@@ -146,9 +146,34 @@ test_pieces_on_threads(void)
     conc_kernel_batch_free(batch);
 }
 
+/* States beyond a few MiB stand in a mapping of their own: zeroed like the others, run and dropped like them. */
+static void
+test_large(void)
+{
+    const size_t count = ((size_t)8 << 20) / sizeof(struct item);
+    int dropped = 0;
+    struct conc_kernel_batch *batch = conc_kernel_batch_new(&item_kernel, count);
+    CHECK(batch != NULL);
+    CHECK(batch->mapped >= count * batch->stride);
+    for (size_t i = 0; i < count; i++) {
+        struct item *item = conc_kernel_batch_state(batch, i);
+        CHECK(item->dropped == NULL && item->err == 0 && item->memory == NULL);
+        item->dropped = &dropped;
+        item->err = -(int)(i % 7);
+    }
+    struct conc_stop stop;
+    conc_stop_init(&stop, NULL);
+    conc_kernel_batch_run(batch, 0, count, &stop);
+    for (size_t i = 0; i < count; i++)
+        CHECK_EQ(batch->errs[i], -(int)(i % 7));
+    conc_kernel_batch_free(batch);
+    CHECK_EQ(dropped, count);
+}
+
 int
 main(void)
 {
+    test_large();
     test_each_item_has_its_own_end();
     test_stop_leaves_the_rest();
     test_empty();
