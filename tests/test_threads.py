@@ -334,12 +334,13 @@ def patient_gil() -> Iterator[None]:
 @pytest.mark.usefixtures("patient_gil")
 def test_a_kernel_ends_while_the_main_thread_holds_the_gil() -> None:
     hold_gil_us = ctypes.PyDLL(None).usleep  # unlike CDLL, PyDLL keeps the GIL during the call
-    python, native = conc.Thread(target=int), conc.Thread(target=kernels.spin, args=(0.1,))
-    native.start()
-    python_handle = python._conc_handle
+    gate = threading.Event()
+    python, native = conc.Thread(target=gate.wait), conc.Thread(target=kernels.spin, args=(0.1,))
     python.start()
+    native.start()
+    gate.set()  # from here on both can end, the one if it gets the GIL
     hold_gil_us(1_000_000)
-    native_ended, python_ended = native._conc_handle.is_done(), python_handle.is_done()
+    native_ended, python_ended = native._conc_handle.is_done(), python._conc_handle.is_done()
     python.join()
     native.join()
     assert native_ended
