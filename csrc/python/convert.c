@@ -55,23 +55,3 @@ conc_parse_timeout(PyObject *value, int64_t *deadline_ns)
     *deadline_ns = conc_deadline_after(seconds <= 0.0 ? 0 : saturated_ns(seconds));
     return 0;
 }
-
-int
-conc_parse_uint64(PyObject *value, const char *name, uint64_t *out)
-{
-    if (!PyLong_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an int, not %.100s", name, Py_TYPE(value)->tp_name);
-        return -1;
-    }
-    unsigned long long number = PyLong_AsUnsignedLongLong(value);
-    if (number == (unsigned long long)-1 && PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
-            return -1;
-        PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "%s must be in 0..2**64-1, not %R", name, value);
-        return -1;
-    }
-    *out = number;
-    return 0;
-}
-

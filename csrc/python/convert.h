@@ -14,7 +14,4 @@ int conc_parse_seconds(PyObject *value, const char *name, int64_t *ns);
 /* A timeout argument: None, or seconds where a negative value counts as 0, as in threading -> an absolute deadline. */
 int conc_parse_timeout(PyObject *value, int64_t *deadline_ns);
 
-/* An int in 0..2**64-1. 0, or -1 with TypeError (not an int) or ValueError (out of range) set. */
-int conc_parse_uint64(PyObject *value, const char *name, uint64_t *out);
-
 #endif
