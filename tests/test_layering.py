@@ -106,6 +106,18 @@ def test_pythons_header_stays_in_the_binding() -> None:
     assert find(r"#\s*include\s*<Python\.h>", [CSRC / "python" / "core.h"]) != []
 
 
+def test_the_binding_includes_pythons_header_before_any_other() -> None:
+    """CPython asks for it: its header chooses what the C library's headers declare."""
+    late = []
+    for path in CSRC.glob("python/*.[ch]"):
+        first = re.search(r"^#include (.+)$", code_of(path), re.M)
+        assert first is not None
+        expected = "<Python.h>" if path.name == "core.h" else '"python/'
+        if not first[1].startswith(expected):
+            late.append(f"{path.relative_to(ROOT)}: {first[1]}")
+    assert late == []
+
+
 def test_pythons_version_is_asked_in_core_h_alone() -> None:
     """All but the slots of the module, which exist from some version on."""
     paths = [path for path in C_FILES if path != CSRC / "python" / "core.h"]

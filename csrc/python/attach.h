@@ -10,9 +10,10 @@
 #ifndef CONC_PYTHON_ATTACH_H
 #define CONC_PYTHON_ATTACH_H
 
+#include "python/core.h"
+
 #include <stdbool.h>
 
-#include "python/core.h"
 #include "sched/begin.h"
 
 /* An attached thread lets go of the interpreter while it waits for what it started. */

@@ -4,6 +4,8 @@
  * The items' arguments are parsed here, run natively as one range by the pool's workers, which never attach, and their
  * results converted here, in the thread that asks for them and is attached anyway.
  */
+#include "python/core.h"
+
 #include <errno.h>
 
 #include "kernels/batch.h"

@@ -3,9 +3,9 @@
 #ifndef CONC_PYTHON_CONVERT_H
 #define CONC_PYTHON_CONVERT_H
 
-#include <stdint.h>
-
 #include "python/core.h"
+
+#include <stdint.h>
 
 /* Seconds (a float or int, >= 0, not nan) -> nanoseconds, saturating at CONC_FOREVER. `name` is the argument's, for
  * the message. 0, or -1 with TypeError or ValueError set. */

@@ -12,6 +12,8 @@
 #ifndef CONC_PYTHON_FUTURE_CHANGE_H
 #define CONC_PYTHON_FUTURE_CHANGE_H
 
+#include "python/core.h"
+
 #include <stdatomic.h>
 
 #include "python/future_type.h"

@@ -7,9 +7,9 @@
 #ifndef CONC_PYTHON_FUTURE_TYPE_H
 #define CONC_PYTHON_FUTURE_TYPE_H
 
-#include <stdbool.h>
-
 #include "python/core.h"
+
+#include <stdbool.h>
 
 typedef struct FutureObject FutureObject;
 

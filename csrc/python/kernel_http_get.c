@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* python/kernel_http_get.c - http_get's two ends in Python, and why it may not be available. */
+#include "python/core.h"
+
 #include <errno.h>
 #include <string.h>
 

@@ -6,8 +6,8 @@
 #ifndef CONC_PYTHON_KERNEL_TYPE_H
 #define CONC_PYTHON_KERNEL_TYPE_H
 
-#include "kernels/kernel.h"
 #include "python/core.h"
+#include "kernels/kernel.h"
 
 struct conc_kernel_binding {
     const struct conc_kernel *core;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* python/kernels.c - the kernels that come with conc: how each reads its arguments and what it gives back. A row of
  * the table at the end joins a core kernel with its doc and the two. */
+#include "python/core.h"
 #include "kernels/prime_factors.h"
 #include "kernels/sleep.h"
 #include "kernels/spin.h"

@@ -3,6 +3,8 @@
 #ifndef CONC_PYTHON_POOL_TYPE_H
 #define CONC_PYTHON_POOL_TYPE_H
 
+#include "python/core.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 

@@ -4,6 +4,8 @@
  *
  * A task owns references, so it is made and freed attached; the worker that runs it sees to that.
  */
+#include "python/core.h"
+
 #include <errno.h>
 
 #include "base/alloc.h"

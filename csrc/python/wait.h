@@ -3,9 +3,9 @@
 #ifndef CONC_PYTHON_WAIT_H
 #define CONC_PYTHON_WAIT_H
 
-#include <stdint.h>
-
 #include "python/core.h"
+
+#include <stdint.h>
 
 /* A wait of the core: 0, -ETIMEDOUT, -EINTR, or another negative errno. */
 typedef int (*conc_wait_fn)(void *object, int64_t deadline_ns);
