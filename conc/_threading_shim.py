@@ -1,8 +1,8 @@
 """All that conc does with threading's private parts, which differ between versions of CPython.
 
 Up to 3.12 a threading.Thread learns of its end from a lock that its thread state releases (`_tstate_lock`,
-`_is_stopped`); from 3.13 on from a handle (`_handle`) with ``join``, ``is_done``, ``_set_done`` and ``ident``, in whose
-place a conc handle can stand.
+`_is_stopped`); from 3.13 on from a handle (`_handle`, `_os_thread_handle` since 3.14) with ``join``, ``is_done``,
+``_set_done`` and ``ident``, in whose place a conc handle can stand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conc._core import ThreadHandle
 
 HAS_HANDLES = sys.version_info >= (3, 13)
+_HANDLE_NAME = "_os_thread_handle" if sys.version_info >= (3, 14) else "_handle"
 
 _private = cast(Any, threading)
 
@@ -29,7 +30,7 @@ class NativeThread(threading.Thread):
     def _install_handle(self, handle: ThreadHandle) -> None:
         self._conc_handle = handle
         if HAS_HANDLES:
-            self._handle = handle
+            setattr(self, _HANDLE_NAME, handle)
 
     def _is_initialized(self) -> bool:
         return bool(getattr(self, "_initialized", False))
@@ -170,7 +171,7 @@ def when_threads_are_joined(function: Callable[[], object]) -> None:
                 _private._shutdown_locks.add(_JoinAsLock(function))
             return
         if _private._is_main_interpreter():
-            _private._main_thread._handle._set_done()  # as threading does itself a moment later
+            getattr(_private._main_thread, _HANDLE_NAME)._set_done()  # as threading does itself a moment later
         function()
 
     _private._register_atexit(wait)
