@@ -213,9 +213,10 @@ def test_functions_of_a_script_reach_the_processes(tmp_path: Path, method: str) 
     assert (done.stdout, done.stderr, done.returncode) == ("processes: None\n", "", 0)
 
 
-def test_a_script_without_a_guard_gets_advice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_script_without_a_guard_gets_advice(tmp_path: Path, method: str) -> None:
     script = tmp_path / "script.py"
-    start = 'import multiprocessing\nmultiprocessing.set_start_method("spawn", force=True)\n' + SCRIPT
+    start = f"import multiprocessing\nmultiprocessing.set_start_method({method!r}, force=True)\n" + SCRIPT
     script.write_text(start.format(guard=""), encoding="utf-8")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
@@ -224,6 +225,6 @@ def test_a_script_without_a_guard_gets_advice(tmp_path: Path) -> None:
 
 
 def test_functions_of_an_interactive_session_reach_the_processes() -> None:
-    code = SCRIPT.format(guard="")
-    done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=100, check=False)
+    code = SCRIPT.format(guard="")  # -c: as in a session, __main__ has no file that a worker could import
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
     assert (done.stdout, done.stderr) == ("processes: None\n", "")

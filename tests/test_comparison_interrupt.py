@@ -190,10 +190,11 @@ def test_partial_results_are_those_of_finished_lanes(folder: Path) -> None:
 def test_while_workers_are_set_up(folder: Path) -> None:
     (folder / "setup_script.py").write_text(
         "import conc, work\n"
-        "try:\n"
-        "    conc.compare(work.nap, [0], setup=work.slow_setup, lanes=['processes'], workers=2, budget_s=1000)\n"
-        "except KeyboardInterrupt as interrupt:\n"
-        "    print(interrupt.report.lanes['processes'].unavailable)\n",
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        conc.compare(work.nap, [0], setup=work.slow_setup, lanes=['processes'], workers=2, budget_s=1000)\n"
+        "    except KeyboardInterrupt as interrupt:\n"
+        "        print(interrupt.report.lanes['processes'].unavailable)\n",
         encoding="utf-8",
     )
     status, out, err = interrupted(folder, ["setup_script.py"], 2)

@@ -24,7 +24,6 @@ from conc.comparison.workload import Workload
 
 PATIENCE_S = 60.0
 PYTHON_LANES = ("sequential", "threads", "native-threads", "processes")
-PARENT = os.getpid()
 
 
 def double(n: int) -> int:
@@ -230,13 +229,13 @@ def test_setup_that_raises(name: str, capfd: pytest.CaptureFixture[str]) -> None
 
 
 def die_at_seven(n: int) -> int:
-    if n == 7 and os.getpid() != PARENT:
+    if n == 7 and multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
     return n
 
 
 def leave_at_seven(n: int) -> int:
-    if n == 7 and os.getpid() != PARENT:
+    if n == 7 and multiprocessing.parent_process() is not None:
         os._exit(3)
     return n
 
@@ -249,7 +248,7 @@ def test_a_worker_process_that_dies(fn: Callable[[int], int], how: str) -> None:
 
 
 def leave() -> None:
-    if os.getpid() != PARENT:
+    if multiprocessing.parent_process() is not None:
         os._exit(4)
 
 

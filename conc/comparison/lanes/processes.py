@@ -17,7 +17,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from conc.comparison.lanes import worker
+from conc.comparison.lanes import _fork_server, worker
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, needs_plain_function
 from conc.comparison.meter import Counters, proportional_bytes, thread_count
 
@@ -45,6 +45,7 @@ class Processes(Lane):
         self._pool: ProcessPoolExecutor | None = None
         self._children: list[BaseProcess] = []
         self._used: dict[int, Counters] = {}
+        self._server_is_ours = self.start_method == "forkserver" and not _fork_server.runs()
 
     def unavailable(self) -> str | None:
         reason = self.workload.missing.get(self.name) or needs_plain_function(self.workload)
@@ -82,8 +83,11 @@ class Processes(Lane):
                 greetings = [self._pool.submit(worker.meet) for _ in range(self.workers)]
         except BrokenProcessPool:
             raise CannotRun(self._death()) from None
-        except (OSError, MemoryError, RuntimeError, ValueError) as error:
-            raise CannotRun(f"{self.workers} processes cannot be started: {_words(error)}") from None
+        except (OSError, EOFError, MemoryError, RuntimeError, ValueError) as error:
+            advice = ""
+            if self.start_method == "forkserver" and isinstance(error, (ConnectionError, EOFError)):
+                advice = f"; the fork server ended{_GUARD_ADVICE['forkserver']}"
+            raise CannotRun(f"{self.workers} processes cannot be started: {_words(error)}{advice}") from None
         for greeting in greetings:
             try:
                 self._check(self._wait(greeting, deadline), first=0, what="its function")
@@ -110,19 +114,22 @@ class Processes(Lane):
         return results
 
     def stop(self, patience_s: float | None = None) -> int:
-        pool = self._pool
-        if pool is None:
-            return 0
+        if self._pool is not None:
+            self._stop_pool(self._pool, kill=patience_s is not None)
+            self._pool = None
+        if self._server_is_ours:
+            _fork_server.stop()
+        return 0
+
+    def _stop_pool(self, pool: ProcessPoolExecutor, *, kill: bool) -> None:
         started = [child for child in self._children if child.pid is not None]
-        if patience_s is not None:
+        if kill:
             for child in started:
                 child.kill()
         # Nothing is cancelled: up to 3.12 the pool's own thread dies of a cancelled future when a worker was killed.
         pool.shutdown(wait=True)
         for child in started:
             child.join()
-        self._pool = None
-        return 0
 
     def counters(self) -> Counters:
         """Of this process, which packs and unpacks, and of the workers, as they last told."""
