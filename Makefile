@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test numa-vm bench bench-quick ci clean
+.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test interpreters matrix numa-vm bench bench-quick ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,6 +35,12 @@ c-test-asan: ## the same under AddressSanitizer and UndefinedBehaviourSanitizer
 
 test: ## all tests
 	$(PYTHON) -m pytest
+
+interpreters: ## find or get CPython 3.11 to 3.15, a free-threaded and a debug build, outside the checkout
+	$(PYTHON) tools/interpreters
+
+matrix: ## the quick tests on each of them and in subinterpreters; the whole suite too: make matrix WHOLE=all
+	$(PYTHON) tools/matrix.py --whole "$(WHOLE)"
 
 numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel once, see tests/numa_vm/vm.py)
 	CONC_NUMA_VM=1 $(PYTHON) -m pytest -q tests/numa_vm

@@ -128,6 +128,12 @@ def release_current_thread() -> None:
         _private._active.pop(threading.get_ident(), None)
 
 
+def daemon_threads_allowed() -> bool:
+    """Whether this interpreter has daemon threads: isolated subinterpreters have none (3.12 and later)."""
+    allowed: Callable[[], bool] | None = getattr(_private, "_daemon_threads_allowed", None)
+    return allowed is None or allowed()
+
+
 def interpreter_is_finishing() -> bool:
     """Whether the interpreter has begun to wait for its threads, so that no new work may be taken."""
     return bool(_private._SHUTTING_DOWN)

@@ -14,7 +14,7 @@ try:
 finally:
     sys.path.pop(0)
 
-pytestmark = pytest.mark.timeout(2 * ctest.TIMEOUT_S)
+pytestmark = [pytest.mark.once, pytest.mark.timeout(2 * ctest.TIMEOUT_S)]
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ def compare(fn: Callable[[Any], Any] = divisions, items: Any = range(1, 40), **o
     return conc.compare(fn, items, **{"workers": 2, "repeats": 2, **options})
 
 
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
 def test_every_lane_runs_the_same_work() -> None:
     report = compare(native=conc.kernels.trial_divisions, coroutine=divisions_later, repeats=3)
     assert list(report.lanes) == list(LANES)
@@ -89,6 +90,7 @@ def test_items_are_listed_once() -> None:
     assert listed == 1
 
 
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
 def test_nan_equals_nan_and_equal_decides() -> None:
     report = compare(lambda n: [math.nan, n], lanes=["sequential", "threads", "processes"])
     assert all(lane.problem is None for lane in report.lanes.values())
@@ -135,6 +137,7 @@ def fail_at_five(n: int) -> int:
     return n
 
 
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
 def test_a_function_that_raises_on_an_item() -> None:
     report = compare(fail_at_five, range(20), native=conc.kernels.trial_divisions)
     for name in ("sequential", "threads", "native-threads", "processes"):
@@ -159,6 +162,7 @@ def test_the_others_go_on_when_one_lane_raises() -> None:
     assert report.verdict.best_lane == "sequential"
 
 
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
 def test_what_cannot_be_pickled_is_a_reason() -> None:
     lock = threading.Lock()
     report = compare(lambda n: (lock.locked(), n), lanes=["sequential", "processes"])

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conc.comparison.equality import first_difference, same_value
 
+numpy = pytest.importorskip("numpy", exc_type=ImportError, reason="numpy does not load in a subinterpreter")
+
+pytestmark = pytest.mark.once
 NAN = math.nan
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

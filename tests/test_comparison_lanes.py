@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import conc
+from conc._threading_shim import daemon_threads_allowed
 from conc.comparison.lanes import LANES, lane_class
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.workload import Workload
@@ -50,9 +51,17 @@ def workload(fn: Callable[[Any], Any] = double, items: Any = range(100), **twins
     return Workload("test", fn, list(items), **twins)
 
 
+def made(name: str, work: Workload, workers: int = 2) -> Lane:
+    """The lane; the test is skipped where a subinterpreter cannot have it."""
+    lane = lane_class(name)(work, workers)
+    if name == "processes" and not daemon_threads_allowed():
+        pytest.skip(str(lane.unavailable()))
+    return lane
+
+
 @contextmanager
 def started(name: str, work: Workload, workers: int = 2) -> Iterator[Lane]:
-    lane = lane_class(name)(work, workers)
+    lane = made(name, work, workers)
     assert lane.unavailable() is None
     try:
         lane.start(PATIENCE_S)
@@ -90,13 +99,13 @@ def test_results_in_order_twice(name: str, items: list[int]) -> None:
 def test_nothing_is_left(name: str) -> None:
     work = workload(native=conc.kernels.prime_factors, coroutine=double_later)
     before = threads_now()
-    lane = lane_class(name)(work, 3)
+    lane = made(name, work, 3)
     lane.start(PATIENCE_S)
     lane.run([1, 2, 3], PATIENCE_S)
-    made = threads_now() - before
+    new_threads = threads_now() - before
     assert lane.stop() == 0
     assert lane.stop() == 0
-    assert all_ended(made)
+    assert all_ended(new_threads)
     assert multiprocessing.active_children() == []
 
 
@@ -155,7 +164,7 @@ def test_a_twin_that_gives_no_awaitable_has_failed() -> None:
 
 @pytest.mark.parametrize("name", LANES)
 def test_a_workload_without_the_twin(name: str) -> None:
-    reason = lane_class(name)(workload(), 2).unavailable()
+    reason = made(name, workload()).unavailable()
     assert (reason is None) == (name in PYTHON_LANES)
     assert name in PYTHON_LANES or "twin" in str(reason)
 
@@ -217,7 +226,7 @@ def refuse() -> None:
 
 @pytest.mark.parametrize("name", [*PYTHON_LANES, "asyncio"])
 def test_setup_that_raises(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    lane = lane_class(name)(workload(coroutine=double_later, setup=refuse), 2)
+    lane = made(name, workload(coroutine=double_later, setup=refuse))
     with pytest.raises(ItemFailed) as caught:
         lane.start(PATIENCE_S)
     lane.stop(1.0)
@@ -252,6 +261,7 @@ def leave() -> None:
         os._exit(4)
 
 
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
 def test_worker_processes_that_die_while_they_start() -> None:
     lane = lane_class("processes")(workload(setup=leave), 2)
     with pytest.raises(CannotRun, match="exited with status 4"):

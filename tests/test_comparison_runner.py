@@ -196,6 +196,7 @@ def test_a_start_that_fails() -> None:
     assert records.runs["processes"].unavailable == "not ready"
 
 
+@pytest.mark.main_interpreter("signal handlers")
 def test_ctrl_c_keeps_what_was_measured_and_ends_every_lane() -> None:
     lanes = [Scripted("sequential"), Scripted("threads", raising(KeyboardInterrupt(), at=1)), Scripted("native")]
     records = outcome(*lanes)
@@ -205,6 +206,7 @@ def test_ctrl_c_keeps_what_was_measured_and_ends_every_lane() -> None:
     assert all(lane.patience == [pytest.approx(0.2)] for lane in lanes)
 
 
+@pytest.mark.main_interpreter("signal handlers")
 def test_ctrl_c_before_the_first_run() -> None:
     class Interrupting(Scripted):
         def start(self, timeout_s: float) -> None:

@@ -221,6 +221,7 @@ class TestEnd:
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         os.kill(int(done.stdout), signal.SIGKILL)
 
+    @pytest.mark.main_interpreter("fork")
     def test_in_a_forked_process_it_is_not_ours(self) -> None:
         with parked_child() as child:
             reads, writes = os.pipe()

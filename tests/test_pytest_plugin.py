@@ -8,6 +8,7 @@ import sys
 import pytest
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 LANES = ["sequential", "threads", "native-threads", "native", "processes", "asyncio"]
 

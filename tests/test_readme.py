@@ -34,6 +34,7 @@ def test_the_first_screen_says_what_conc_is_for() -> None:
         assert word in words, word
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("heading", ["Run it", "Test it"])
 def test_a_set_up_command_is_one_line(heading: str) -> None:
     line = command(heading, TEXT)

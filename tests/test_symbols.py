@@ -22,9 +22,10 @@ try:
 finally:
     sys.path.pop(0)
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("nm") is None, reason="nm is missing (it comes with binutils, as gcc does)"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(shutil.which("nm") is None, reason="nm is missing (it comes with binutils, as gcc does)"),
+]
 
 # The linker's and the C runtime's own.
 RUNTIME_SYMBOLS = {"_init", "_fini", "_edata", "_end", "__bss_start"}

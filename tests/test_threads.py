@@ -173,6 +173,7 @@ def test_run_may_be_overridden(thread_type: type[threading.Thread]) -> None:
     assert ran.is_set()
 
 
+@pytest.mark.main_interpreter("daemon threads")
 @pytest.mark.parametrize("thread_type", THREAD_TYPES)
 def test_daemon_is_inherited_and_settable(thread_type: type[threading.Thread]) -> None:
     inherited: list[bool] = []
@@ -367,6 +368,7 @@ def test_wrong_arguments_of_a_kernel_are_an_error_of_start() -> None:
     assert (thread.state, thread.is_alive()) == (None, False)
 
 
+@pytest.mark.main_interpreter("daemon threads")
 def test_a_kernel_thread_is_not_listed_by_threading() -> None:
     thread = conc.Thread(target=kernels.sleep, args=(1000,), daemon=True)
     thread.start()
@@ -376,6 +378,7 @@ def test_a_kernel_thread_is_not_listed_by_threading() -> None:
     thread.join()
 
 
+@pytest.mark.main_interpreter("daemon threads")
 def test_a_dropped_thread_runs_on_and_frees_its_state() -> None:
     threads = os_threads()
     conc.Thread(target=kernels.spin, args=(0.05,), daemon=True).start()
@@ -393,6 +396,7 @@ def test_the_state_of_the_calling_thread() -> None:
     assert thread.state is conc.ThreadState.ENDED
 
 
+@pytest.mark.main_interpreter("daemon threads")
 def test_the_states_of_kernels() -> None:
     sleeping = conc.Thread(target=kernels.sleep, args=(1000,), daemon=True)
     spinning = conc.Thread(target=kernels.spin, args=(1000,), daemon=True)
@@ -408,6 +412,7 @@ def test_the_states_of_kernels() -> None:
     assert {sleeping.state, spinning.state} == {conc.ThreadState.ENDED}
 
 
+@pytest.mark.main_interpreter("daemon threads")
 def test_two_spinning_threads_on_one_cpu_take_turns() -> None:
     cpu = min(os.sched_getaffinity(0))
     pair = [conc.Thread(target=kernels.spin, args=(1000,), daemon=True) for _ in range(2)]

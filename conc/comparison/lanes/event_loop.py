@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any
 
+from conc._threading_shim import daemon_threads_allowed
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 
 
@@ -32,7 +33,9 @@ class EventLoop(Lane):
     def start(self, timeout_s: float) -> None:
         self.memory_note = "tasks of one thread: their objects are too small for resident memory to show"
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="conc-asyncio", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="conc-asyncio", daemon=daemon_threads_allowed()
+        )
         self._thread.start()
         try:
             self._await(self._open_session(), timeout_s)

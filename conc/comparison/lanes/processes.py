@@ -17,6 +17,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from conc._threading_shim import daemon_threads_allowed
 from conc.comparison.lanes import _fork_server, worker
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, needs_plain_function
 from conc.comparison.meter import Counters, proportional_bytes, thread_count
@@ -51,6 +52,8 @@ class Processes(Lane):
         reason = self.workload.missing.get(self.name) or needs_plain_function(self.workload)
         if reason is not None:
             return reason
+        if not daemon_threads_allowed():
+            return "process pools need daemon threads, and this is an isolated subinterpreter, which has none"
         try:
             import multiprocessing.synchronize  # noqa: F401 - fails where the system lacks semaphores
         except ImportError as error:

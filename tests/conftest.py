@@ -1,0 +1,26 @@
+"""Which tests run where: not every interpreter has everything that a test needs."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+
+import pytest
+
+from conc._threading_shim import daemon_threads_allowed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with its reason, what an isolated subinterpreter (tools/in_subinterpreter.py) cannot do."""
+    if daemon_threads_allowed():
+        return
+    for item in items:
+        for marker in item.iter_markers("main_interpreter"):
+            item.add_marker(pytest.mark.skip(reason=f"an isolated subinterpreter has no {marker.args[0]}"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On a free-threaded build no import may have brought the GIL back: the tests would prove nothing about it."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():  # type: ignore[attr-defined]
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().line("the GIL is on: PYTHON_GIL, or an extension without free threading")
