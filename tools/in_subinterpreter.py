@@ -2,6 +2,8 @@
 
     python tools/in_subinterpreter.py PYTEST-ARGUMENT ...
 
+For CPython 3.13 and later: before, not even datetime loads there, and hypothesis needs it.
+
 An isolated subinterpreter has no fork, no daemon threads, no signal handlers, and only extension modules that allow it:
 pytest's plugins that need one of these are turned off. Exit status: pytest's; 3 when the subinterpreter itself failed.
 """
@@ -29,26 +31,20 @@ with open({answer}, "w", closefd=True) as file:
     file.write(str(status))
 """
 
-# faulthandler and signals are the main interpreter's
-OPTIONS = ["-p", "no:faulthandler", "-o", "timeout_method=thread"]
+# faulthandler and signals are the main interpreter's; the benchmark plugin's profiler does not load before 3.13
+OPTIONS = ["-p", "no:faulthandler", "-p", "no:benchmark", "-o", "timeout_method=thread"]
+OPTIONS += ["-o", "addopts=--strict-markers --strict-config -ra"]
 
 
 def runner() -> Callable[[str], object]:
     """What runs code in a new isolated interpreter and destroys it; it returns or raises the code's error."""
-    if sys.version_info >= (3, 13):
-        import _interpreters as interpreters  # type: ignore[import-not-found]
+    import _interpreters as interpreters  # type: ignore[import-not-found]
 
-        identifier = interpreters.create("isolated")
-        run = interpreters.exec
-    else:
-        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found,no-redef]
-
-        identifier = interpreters.create(isolated=True)
-        run = interpreters.run_string
+    identifier = interpreters.create("isolated")
 
     def run_and_destroy(code: str) -> object:
         try:
-            return run(identifier, code)
+            return interpreters.exec(identifier, code)
         finally:
             interpreters.destroy(identifier)
 
@@ -56,9 +52,6 @@ def runner() -> Callable[[str], object]:
 
 
 def main(arguments: list[str]) -> int:
-    if sys.version_info < (3, 12):
-        print("subinterpreters have a GIL of their own since CPython 3.12")
-        return 5
     reader, writer = os.pipe()
     error = runner()(CODE.format(path=[os.getcwd(), *sys.path[1:]], arguments=[*OPTIONS, *arguments], answer=writer))
     if error is not None:
