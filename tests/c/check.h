@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check.h - what a C test program needs: CHECK, which also works under NDEBUG, the scale of stress loops, and what the
- * sanitizers must be told. Included once in a program. */
+/* check.h - what a C test program needs: CHECK, which also works under NDEBUG, HAVE for what takes memory, the scale of
+ * stress loops, and what the sanitizers must be told. Included once in a program. */
 #ifndef CONC_TESTS_CHECK_H
 #define CONC_TESTS_CHECK_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "faults.h"
 
 /* Stress loops are divided by this where a sanitizer makes them slow. */
 #ifndef CONC_TEST_SCALE
@@ -48,6 +51,42 @@ __tsan_default_options(void)
                     actual_, expected_);                                                          \
             exit(1);                                                                              \
         }                                                                                         \
+    } while (0)
+
+/* For calls that take memory. Where an allocation was made to fail (faults.h) inside this very call, -ENOMEM, or NULL, is
+ * the right answer too, and ends the program as FAULTS_ENDED. Any other answer of MAY_LACK_MEMORY is judged by what
+ * follows; HAVE_EQ and HAVE are CHECK_EQ and CHECK of a pointer. */
+#define MAY_LACK_MEMORY(call)                                                                     \
+    do {                                                                                          \
+        long injected_ = faults_injected();                                                       \
+        if ((call) == -ENOMEM && faults_injected() > injected_)                                   \
+            faults_end();                                                                         \
+    } while (0)
+
+#define HAVE_EQ(call, expected)                                                                   \
+    do {                                                                                          \
+        int answer_;                                                                              \
+        MAY_LACK_MEMORY(answer_ = (call));                                                        \
+        CHECK_EQ(answer_, expected);                                                              \
+    } while (0)
+
+/* For a caller that relies on more than the answer 0, as on each submission starting a worker: an allocation that failed
+ * inside this call ends the program even where the call did without it. */
+#define HAVE_WHOLE(call)                                                                          \
+    do {                                                                                          \
+        long before_ = faults_injected();                                                         \
+        HAVE_EQ(call, 0);                                                                         \
+        if (faults_injected() > before_)                                                          \
+            faults_end();                                                                         \
+    } while (0)
+
+#define HAVE(pointer)                                                                             \
+    do {                                                                                          \
+        long injected_ = faults_injected();                                                       \
+        const void *answer_ = (pointer);                                                          \
+        if (answer_ == NULL && faults_injected() > injected_)                                     \
+            faults_end();                                                                         \
+        CHECK(answer_ != NULL);                                                                   \
     } while (0)
 
 /* Ends the program as skipped, with the reason. */

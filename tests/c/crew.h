@@ -150,7 +150,7 @@ until_alone(void)
 #endif
 }
 
-/* Runs `body` in a forked child, which must come to its end. */
+/* Runs `body` in a forked child, which must come to its end, or to that of an allocation that was made to fail. */
 static inline void
 in_child(void (*body)(void *arg), void *arg)
 {
@@ -162,6 +162,8 @@ in_child(void (*body)(void *arg), void *arg)
     }
     int status;
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == FAULTS_ENDED)
+        faults_end();
     CHECK_EQ(status, 0);
 }
 

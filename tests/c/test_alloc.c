@@ -25,10 +25,10 @@ memory_is_zeroed(void)
 {
     for (size_t size = 1; size < 5000; size = size * 3 + 1) {
         for (int turn = 0; turn < 4; turn++) {
-            unsigned char *plain = conc_alloc(size);
-            unsigned char *array = conc_alloc_array(size, 3);
-            unsigned char *aligned = conc_alloc_aligned(256, size);
-            CHECK(plain != NULL && array != NULL && aligned != NULL);
+            unsigned char *plain, *array, *aligned;
+            HAVE(plain = conc_alloc(size));
+            HAVE(array = conc_alloc_array(size, 3));
+            HAVE(aligned = conc_alloc_aligned(256, size));
             CHECK(all_zero(plain, size) && all_zero(array, size * 3) && all_zero(aligned, size));
             CHECK_EQ((uintptr_t)plain % _Alignof(max_align_t), 0);
             CHECK_EQ((uintptr_t)aligned % 256, 0);
@@ -46,8 +46,8 @@ static void
 every_alignment(void)
 {
     for (size_t alignment = sizeof(void *); alignment <= 65536; alignment *= 2) {
-        void *memory = conc_alloc_aligned(alignment, 1);
-        CHECK(memory != NULL);
+        void *memory;
+        HAVE(memory = conc_alloc_aligned(alignment, 1));
         CHECK_EQ((uintptr_t)memory % alignment, 0);
         conc_free(memory);
     }
@@ -67,12 +67,11 @@ too_much_is_null(void)
 static void
 realloc_keeps_what_was_there(void)
 {
-    unsigned char *memory = conc_realloc(NULL, 10);
-    CHECK(memory != NULL);
+    unsigned char *memory, *grown;
+    HAVE(memory = conc_realloc(NULL, 10));
     for (int i = 0; i < 10; i++)
         memory[i] = (unsigned char)i;
-    unsigned char *grown = conc_realloc(memory, 100000);
-    CHECK(grown != NULL);
+    HAVE(grown = conc_realloc(memory, 100000));
     for (int i = 0; i < 10; i++)
         CHECK_EQ(grown[i], i);
     volatile size_t half = SIZE_MAX / 2;

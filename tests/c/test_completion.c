@@ -124,8 +124,8 @@ add_or_complete(void *arg, unsigned index)
         return;
     }
     for (int i = 0; i < ADDED_EACH; i++) {
-        struct counted *counted = conc_alloc(sizeof(*counted));
-        CHECK(counted != NULL);
+        struct counted *counted;
+        HAVE(counted = conc_alloc(sizeof(*counted)));
         *counted = (struct counted){{count_told, NULL}, race, 7};
         if (conc_completion_add_waiter(&race->completion, &counted->waiter))
             continue;
@@ -160,8 +160,8 @@ static void
 freed_right_after_the_wait(void)
 {
     for (int turn = 0; turn < TURNS(3000); turn++) {
-        struct race *race = conc_alloc(sizeof(*race));
-        CHECK(race != NULL);
+        struct race *race;
+        HAVE(race = conc_alloc(sizeof(*race)));
         conc_completion_init(&race->completion);
         struct crew crew;
         crew_start(&crew, 1, complete_it, race);

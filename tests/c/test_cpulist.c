@@ -13,7 +13,7 @@ static void
 expect(const char *text, int err, const int *members)
 {
     struct conc_bitset set = {0};
-    CHECK_EQ(conc_cpulist_parse(text, strlen(text), &set), err);
+    HAVE_EQ(conc_cpulist_parse(text, strlen(text), &set), err);
     if (err == 0) {
         size_t count = 0;
         for (; members[count] >= 0; count++)
@@ -46,7 +46,7 @@ test_garbage(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         expect(bad[i], -EBADMSG, NULL);
     struct conc_bitset set = {0};
-    CHECK_EQ(conc_cpulist_parse("0\0", 2, &set), -EBADMSG);         /* a NUL is no end */
+    HAVE_EQ(conc_cpulist_parse("0\0", 2, &set), -EBADMSG);         /* a NUL is no end */
     conc_bitset_clear(&set);
 }
 
@@ -63,7 +63,8 @@ test_random_bytes(void)
         for (size_t i = 0; i < length; i++)
             text[i] = alphabet[conc_random_below(&random, sizeof(alphabet) - 1)];
         struct conc_bitset set = {0};
-        int err = conc_cpulist_parse(text, length, &set);
+        int err;
+        MAY_LACK_MEMORY(err = conc_cpulist_parse(text, length, &set));
         CHECK(err == 0 || err == -EBADMSG);
         CHECK(conc_bitset_next(&set, CONC_CPU_LIMIT) == CONC_BITSET_END);
         conc_bitset_clear(&set);
@@ -77,17 +78,17 @@ test_bitset(void)
     struct conc_bitset a = {0}, b = {0};
     CHECK(conc_bitset_next(&a, 0) == CONC_BITSET_END);
     CHECK(!conc_bitset_has(&a, 1000));
-    CHECK_EQ(conc_bitset_add(&a, 200), 0);
-    CHECK_EQ(conc_bitset_add(&a, 3), 0);
+    HAVE_EQ(conc_bitset_add(&a, 200), 0);
+    HAVE_EQ(conc_bitset_add(&a, 3), 0);
     CHECK_EQ(conc_bitset_next(&a, 0), 3);
     CHECK_EQ(conc_bitset_next(&a, 4), 200);
     CHECK(conc_bitset_next(&a, 201) == CONC_BITSET_END);
-    CHECK_EQ(conc_bitset_add(&b, 3), 0);
+    HAVE_EQ(conc_bitset_add(&b, 3), 0);
     CHECK(!conc_bitset_equal(&a, &b));
-    CHECK_EQ(conc_bitset_add(&b, 200), 0);
-    CHECK_EQ(conc_bitset_add_range(&b, 1000, 1000), 0);
+    HAVE_EQ(conc_bitset_add(&b, 200), 0);
+    HAVE_EQ(conc_bitset_add_range(&b, 1000, 1000), 0);
     CHECK(!conc_bitset_equal(&a, &b));
-    CHECK_EQ(conc_bitset_add(&a, 1000), 0);
+    HAVE_EQ(conc_bitset_add(&a, 1000), 0);
     CHECK(conc_bitset_equal(&a, &b));
     conc_bitset_clear(&a);
     conc_bitset_clear(&b);

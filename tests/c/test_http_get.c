@@ -58,8 +58,7 @@ serve_one(void *raw)
 static void
 copy_url(struct conc_http_get *get, const char *url)
 {
-    get->url = conc_alloc(strlen(url) + 1);
-    CHECK(get->url != NULL);
+    HAVE(get->url = conc_alloc(strlen(url) + 1));
     strcpy(get->url, url);
 }
 
@@ -80,7 +79,8 @@ run_against(struct server *server, struct conc_http_get *get, struct conc_stop *
     copy_url(get, url);
     pthread_t thread;
     CHECK_EQ(pthread_create(&thread, NULL, serve_one, server), 0);
-    int err = conc_kernel_http_get.run(get, stop);
+    int err;
+    MAY_LACK_MEMORY(err = conc_kernel_http_get.run(get, stop));
     pthread_join(thread, NULL);
     close(server->listener);
     return err;
@@ -91,8 +91,8 @@ test_body(void)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n";
     const size_t head_size = sizeof(head) - 1;
-    char *answer = conc_alloc(head_size + BODY_SIZE);
-    CHECK(answer != NULL);
+    char *answer;
+    HAVE(answer = conc_alloc(head_size + BODY_SIZE));
     memcpy(answer, head, head_size);
     for (size_t i = 0; i < BODY_SIZE; i++)
         answer[head_size + i] = (char)(i * 7 % 251);
@@ -160,7 +160,8 @@ main(void)
 {
     test_urls();
     const struct conc_curl *curl;
-    int err = conc_curl_get(&curl);
+    int err;
+    MAY_LACK_MEMORY(err = conc_curl_get(&curl));
     if (err != 0)
         SKIP(conc_curl_problem(err));
     test_body();

@@ -126,8 +126,8 @@ static void
 freed_before_the_wake(void)
 {
     for (int turn = 0; turn < TURNS(2000); turn++) {
-        struct letter *letter = conc_alloc(sizeof(*letter));
-        CHECK(letter != NULL);
+        struct letter *letter;
+        HAVE(letter = conc_alloc(sizeof(*letter)));
         struct crew crew;
         crew_start(&crew, 1, write_letter, letter);
         while (atomic_load(&letter->ready) == 0)

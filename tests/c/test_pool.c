@@ -77,7 +77,7 @@ new_pool(unsigned max_workers, struct life *life)
     };
     struct conc_pool *pool = NULL;
     life->submitter = pthread_self();
-    CHECK_EQ(conc_pool_create(&attr, &pool), 0);
+    HAVE_EQ(conc_pool_create(&attr, &pool), 0);
     CHECK_EQ(conc_pool_max_workers(pool), max_workers);
     CHECK(conc_pool_ctx(pool) == life);
     return pool;
@@ -147,7 +147,7 @@ bad_attributes(void)
 {
     struct conc_pool *pool = NULL;
     struct conc_pool_attr attr = {.max_workers = 0};
-    CHECK_EQ(conc_pool_create(&attr, &pool), -EINVAL);
+    HAVE_EQ(conc_pool_create(&attr, &pool), -EINVAL);
     CHECK(pool == NULL);
 }
 
@@ -162,7 +162,7 @@ workers_on_demand(void)
     struct gated tasks[5];
     for (unsigned i = 0; i < 5; i++) {
         gated_init(&tasks[i]);
-        CHECK_EQ(conc_pool_submit(pool, &tasks[i].task), 0);
+        HAVE_WHOLE(conc_pool_submit(pool, &tasks[i].task));
         if (i < 3) {
             event_wait(&tasks[i].running);
             CHECK_EQ(tasks[i].index, i);
@@ -178,7 +178,7 @@ workers_on_demand(void)
     struct gated more;
     gated_init(&more);
     event_set(&more.gate);
-    CHECK_EQ(conc_pool_submit(pool, &more.task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &more.task));
     event_wait(&more.running);
     CHECK_EQ(stats_of(pool).workers, 3);
     conc_pool_close(pool);
@@ -197,7 +197,7 @@ one_worker_serves_many_tasks(void)
         struct gated task;
         gated_init(&task);
         event_set(&task.gate);
-        CHECK_EQ(conc_pool_submit(pool, &task.task), 0);
+        HAVE_WHOLE(conc_pool_submit(pool, &task.task));
         event_wait(&task.running);
         until_idle(pool, 1);
         CHECK_EQ(atomic_load(&task.ran), 1);
@@ -220,7 +220,7 @@ last_idle_is_woken_first(void)
         struct gated *of_worker[3];
         for (unsigned i = 0; i < 3; i++) {
             gated_init(&tasks[i]);
-            CHECK_EQ(conc_pool_submit(pool, &tasks[i].task), 0);
+            HAVE_WHOLE(conc_pool_submit(pool, &tasks[i].task));
             event_wait(&tasks[i].running);
             of_worker[tasks[i].index] = &tasks[i];
         }
@@ -230,7 +230,7 @@ last_idle_is_woken_first(void)
         }
         gated_init(&next);
         event_set(&next.gate);
-        CHECK_EQ(conc_pool_submit(pool, &next.task), 0);
+        HAVE_WHOLE(conc_pool_submit(pool, &next.task));
         event_wait(&next.running);
         until_idle(pool, 3);
         CHECK_EQ(next.index, orders[turn][2]);
@@ -268,11 +268,11 @@ pool_with_queue(struct life *life, struct gated *gate, struct ordered *tasks, at
 {
     struct conc_pool *pool = new_pool(1, life);
     gated_init(gate);
-    CHECK_EQ(conc_pool_submit(pool, &gate->task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &gate->task));
     event_wait(&gate->running);
     for (int i = 0; i < QUEUED; i++) {
         tasks[i] = (struct ordered){{NULL, run_ordered, cancel_ordered}, clock, -1, 0};
-        CHECK_EQ(conc_pool_submit(pool, &tasks[i].task), 0);
+        HAVE_WHOLE(conc_pool_submit(pool, &tasks[i].task));
     }
     CHECK_EQ(stats_of(pool).queued, QUEUED);
     return pool;
@@ -290,7 +290,7 @@ close_runs_the_queue(void)
     conc_pool_close(pool);
     conc_pool_close(pool);
     gated_init(&refused);
-    CHECK_EQ(conc_pool_submit(pool, &refused.task), -ESHUTDOWN);
+    HAVE_EQ(conc_pool_submit(pool, &refused.task), -ESHUTDOWN);
     CHECK_EQ(conc_pool_wait_ended(pool, conc_now_ns()), -ETIMEDOUT);
     event_set(&gate.gate);
     finish(pool, &life);
@@ -314,7 +314,7 @@ break_leaves_the_queue(bool close_first)
     conc_pool_break(pool);
     conc_pool_close(pool);                      /* broken it stays */
     gated_init(&refused);
-    CHECK_EQ(conc_pool_submit(pool, &refused.task), -EPIPE);
+    HAVE_EQ(conc_pool_submit(pool, &refused.task), -EPIPE);
     event_set(&gate.gate);
     CHECK_EQ(conc_pool_wait_ended(pool, CONC_FOREVER), 0);
     int taken = 0;
@@ -358,12 +358,12 @@ begin_that_fails(void)
     struct gated task;
     gated_init(&task);
     event_set(&task.gate);
-    CHECK_EQ(conc_pool_submit(pool, &task.task), -ENOMEM);
+    HAVE_EQ(conc_pool_submit(pool, &task.task), -ENOMEM);
     CHECK_EQ(stats_of(pool).workers, 0);
     CHECK_EQ(stats_of(pool).queued, 0);
     CHECK_EQ(atomic_load(&task.ran) + atomic_load(&task.cancelled), 0);
     life.begin_err = 0;
-    CHECK_EQ(conc_pool_submit(pool, &task.task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &task.task));
     event_wait(&task.running);
     conc_pool_close(pool);
     finish(pool, &life);
@@ -382,10 +382,10 @@ second_begin_that_fails(void)
     gated_init(&first);
     gated_init(&second);
     event_set(&second.gate);
-    CHECK_EQ(conc_pool_submit(pool, &first.task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &first.task));
     event_wait(&first.running);
     life.begin_err = -EAGAIN;
-    CHECK_EQ(conc_pool_submit(pool, &second.task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &second.task));
     CHECK_EQ(stats_of(pool).workers, 1);
     event_set(&first.gate);
     conc_pool_close(pool);
@@ -402,9 +402,9 @@ enter_that_fails(void)
     struct gated task, after;
     gated_init(&task);
     gated_init(&after);
-    CHECK_EQ(conc_pool_submit(pool, &task.task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &task.task));
     CHECK_EQ(conc_pool_wait_ended(pool, CONC_FOREVER), 0);
-    CHECK_EQ(conc_pool_submit(pool, &after.task), -EPIPE);
+    HAVE_EQ(conc_pool_submit(pool, &after.task), -EPIPE);
     struct conc_task *left = conc_pool_take_queued(pool);
     CHECK(left == &task.task && left->next == NULL);
     left->cancel(left);
@@ -424,7 +424,7 @@ released_by_its_last_worker(void)
         for (int i = 0; i < 3; i++) {
             gated_init(&tasks[i]);
             event_set(&tasks[i].gate);
-            CHECK_EQ(conc_pool_submit(pool, &tasks[i].task), 0);
+            HAVE_WHOLE(conc_pool_submit(pool, &tasks[i].task));
         }
         conc_pool_close(pool);
         conc_pool_release(pool);
@@ -458,7 +458,7 @@ stop_reaches_what_runs(void)
     for (int i = 0; i < 2; i++) {
         naps[i] = (struct nap){.task = {NULL, run_nap, NULL}};
         event_init(&naps[i].asleep);
-        CHECK_EQ(conc_pool_submit(pool, &naps[i].task), 0);
+        HAVE_WHOLE(conc_pool_submit(pool, &naps[i].task));
         event_wait(&naps[i].asleep);
     }
     CHECK(!conc_stop_requested(conc_pool_stop(pool)));
@@ -522,6 +522,14 @@ run_in_storm(struct conc_task *task, struct conc_worker *worker)
     atomic_fetch_add(&(&storm->ran[0][0])[at], 1);
 }
 
+/* Where no worker could be started; the submission that wanted one then ends the program. */
+static void
+cancel_in_storm(struct conc_task *task)
+{
+    (void)task;
+    CHECK(faults_injected() > 0);
+}
+
 static void
 storm_thread(void *arg, unsigned index)
 {
@@ -533,8 +541,9 @@ storm_thread(void *arg, unsigned index)
         return;
     }
     for (int i = 0; i < EACH; i++) {
-        storm->tasks[index][i] = (struct conc_task){NULL, run_in_storm, NULL};
-        int err = conc_pool_submit(storm->pool, &storm->tasks[index][i]);
+        storm->tasks[index][i] = (struct conc_task){NULL, run_in_storm, cancel_in_storm};
+        int err;
+        MAY_LACK_MEMORY(err = conc_pool_submit(storm->pool, &storm->tasks[index][i]));
         CHECK(err == 0 || err == (storm->breaks ? -EPIPE : -ESHUTDOWN));
         atomic_store(&storm->accepted[index][i], err == 0);
         atomic_fetch_add(&storm->submitted, 1);
@@ -546,8 +555,8 @@ submit_races_the_end(bool breaks)
 {
     struct conc_random random = {2026};
     for (int turn = 0; turn < TURNS(200); turn++) {
-        struct storm *storm = conc_alloc(sizeof(*storm));
-        CHECK(storm != NULL);
+        struct storm *storm;
+        HAVE(storm = conc_alloc(sizeof(*storm)));
         storm->breaks = breaks;
         storm->life.many_submit = true;
         storm->after = conc_random_below(&random, SUBMITTERS * EACH + 1);

@@ -21,10 +21,10 @@ test_statistics(void)
 {
     struct conc_statistics s;
     double none[1], one[] = {5}, five[] = {5, 1, 4, 2, 3};
-    CHECK_EQ(conc_statistics_of(none, 0, &s), -EINVAL);
-    CHECK_EQ(conc_statistics_of(one, 1, &s), 0);
+    HAVE_EQ(conc_statistics_of(none, 0, &s), -EINVAL);
+    HAVE_EQ(conc_statistics_of(one, 1, &s), 0);
     CHECK(s.min == 5 && s.median == 5 && s.p95 == 5 && s.mad == 0 && s.low == 5 && s.high == 5);
-    CHECK_EQ(conc_statistics_of(five, 5, &s), 0);
+    HAVE_EQ(conc_statistics_of(five, 5, &s), 0);
     CHECK(s.min == 1 && s.p25 == 2 && s.median == 3 && s.p75 == 4 && s.max == 5 && s.mad == 1);
     CHECK(fabs(s.p5 - 1.2) < 1e-12 && fabs(s.p95 - 4.8) < 1e-12);
     CHECK(s.low == 1 && s.high == 5);                   /* too few for 95 % */
@@ -32,7 +32,7 @@ test_statistics(void)
     double hundred[100];
     for (int i = 0; i < 100; i++)
         hundred[i] = 100 - i;
-    CHECK_EQ(conc_statistics_of(hundred, 100, &s), 0);
+    HAVE_EQ(conc_statistics_of(hundred, 100, &s), 0);
     CHECK(s.median == 50.5 && s.low == 40 && s.high == 61);     /* ranks 40 and 61: 96.5 % by the binomial */
 }
 
@@ -42,7 +42,7 @@ test_samples(void)
     struct conc_samples samples = {0};
     for (int i = 0; i < 100; i++) {
         struct conc_sample sample = {.value = i};
-        CHECK_EQ(conc_samples_add(&samples, sample), 0);
+        HAVE_EQ(conc_samples_add(&samples, sample), 0);
     }
     CHECK_EQ(samples.count, 100);
     CHECK(samples.items[99].value == 99);
@@ -69,13 +69,13 @@ test_arena(void)
     CHECK_EQ(arena.size, 1 << 20);
 
     struct conc_placement placement;
-    CHECK_EQ(conc_arena_placement(&arena, 0, arena.size, &placement), 0);
+    HAVE_EQ(conc_arena_placement(&arena, 0, arena.size, &placement), 0);
     if (placement.verified_by != CONC_VERIFIED_BY_NOTHING)
         CHECK_EQ(placement.absent, placement.pages);    /* nothing is touched yet */
     memset(arena.base, 7, 100);
     CHECK_EQ(conc_arena_touch(&arena, 0, arena.size, &stop, CONC_FOREVER), 0);
     CHECK(arena.base[99] == 7 && arena.base[100] == 0); /* touching keeps what is there */
-    CHECK_EQ(conc_arena_placement(&arena, 0, arena.size, &placement), 0);
+    HAVE_EQ(conc_arena_placement(&arena, 0, arena.size, &placement), 0);
     if (placement.verified_by != CONC_VERIFIED_BY_NOTHING)
         CHECK_EQ(placement.absent, 0);
     size_t huge;
@@ -151,18 +151,18 @@ test_latency(void)
     CHECK_EQ(conc_cycle_build(&cycle, 1, &stop, CONC_FOREVER), 0);
     struct conc_latency_plan plan = {.warm_laps = 1, .wanted = 3, .most = 5, .deadline_ns = CONC_FOREVER};
     struct conc_samples samples = {0};
-    CHECK_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), 0);
+    HAVE_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), 0);
     CHECK(samples.count >= 3 && samples.count <= 5);
     for (size_t i = 0; i < samples.count; i++)
         CHECK(samples.items[i].value > 0);
     conc_samples_clear(&samples);
 
     plan.deadline_ns = conc_now_ns();
-    CHECK_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), 0);      /* too late for any sample */
+    HAVE_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), 0);      /* too late for any sample */
     CHECK_EQ(samples.count, 0);
     plan.deadline_ns = CONC_FOREVER;
     conc_stop_request(&stop);
-    CHECK_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), -ECANCELED);
+    HAVE_EQ(conc_latency_run(&cycle, &plan, &stop, &samples), -ECANCELED);
     conc_samples_clear(&samples);
     conc_arena_close(&arena);
 }
@@ -200,7 +200,7 @@ static void
 test_bandwidth(void)
 {
     struct conc_bitset allowed = {0};
-    CHECK_EQ(conc_affinity_get(&allowed), 0);
+    HAVE_EQ(conc_affinity_get(&allowed), 0);
     size_t cpus[2] = {conc_bitset_next(&allowed, 0), conc_bitset_next(&allowed, 0)};
     if (conc_bitset_count(&allowed) > 1)
         cpus[1] = conc_bitset_next(&allowed, cpus[0] + 1);
@@ -215,7 +215,7 @@ test_bandwidth(void)
             struct conc_samples samples = {0};
             struct conc_bandwidth_plan plan = {.kernel = k, .arena = &arena, .cpus = cpus, .threads = threads,
                                                .wanted = 2, .most = 3, .deadline_ns = CONC_FOREVER};
-            CHECK_EQ(conc_bandwidth_run(&plan, &stop, &samples), 0);
+            HAVE_EQ(conc_bandwidth_run(&plan, &stop, &samples), 0);
             CHECK(samples.count >= 2 && samples.count <= 3);
             for (size_t i = 0; i < samples.count; i++)
                 CHECK(samples.items[i].value > 0);
@@ -226,13 +226,13 @@ test_bandwidth(void)
     size_t absent[2] = {cpus[0], CONC_NODE_LIMIT * 100};
     struct conc_bandwidth_plan plan = {.kernel = conc_stream_find("read"), .arena = &arena, .cpus = absent,
                                        .threads = 2, .wanted = 1, .most = 1, .deadline_ns = CONC_FOREVER};
-    CHECK_EQ(conc_bandwidth_run(&plan, &stop, &samples), -EINVAL);      /* the other thread is not left waiting */
+    HAVE_EQ(conc_bandwidth_run(&plan, &stop, &samples), -EINVAL);      /* the other thread is not left waiting */
     plan.cpus = cpus;
     conc_stop_request(&stop);
-    CHECK_EQ(conc_bandwidth_run(&plan, &stop, &samples), -ECANCELED);
+    HAVE_EQ(conc_bandwidth_run(&plan, &stop, &samples), -ECANCELED);
     conc_stop_init(&stop, NULL);
     plan.threads = 1000;
-    CHECK_EQ(conc_bandwidth_run(&plan, &stop, &samples), -EINVAL);      /* slices too small */
+    HAVE_EQ(conc_bandwidth_run(&plan, &stop, &samples), -EINVAL);      /* slices too small */
     conc_samples_clear(&samples);
     conc_arena_close(&arena);
     conc_bitset_clear(&allowed);
@@ -244,15 +244,15 @@ pin_and_look(void *arg)
 {
     struct conc_bitset before = {0}, now = {0};
     (void)arg;
-    CHECK_EQ(conc_affinity_get(&before), 0);
+    HAVE_EQ(conc_affinity_get(&before), 0);
     size_t cpu = conc_bitset_next(&before, 0);
-    CHECK_EQ(conc_affinity_pin(cpu), 0);
-    CHECK_EQ(conc_affinity_get(&now), 0);
+    HAVE_EQ(conc_affinity_pin(cpu), 0);
+    HAVE_EQ(conc_affinity_get(&now), 0);
     CHECK(conc_bitset_count(&now) == 1 && conc_bitset_has(&now, cpu));
-    CHECK_EQ(conc_affinity_pin(100000), -EINVAL);
+    HAVE_EQ(conc_affinity_pin(100000), -EINVAL);
     CHECK_EQ(conc_affinity_set(&before), 0);
     conc_bitset_clear(&now);
-    CHECK_EQ(conc_affinity_get(&now), 0);
+    HAVE_EQ(conc_affinity_get(&now), 0);
     CHECK(conc_bitset_equal(&before, &now));
     conc_bitset_clear(&before);
     conc_bitset_clear(&now);

@@ -31,13 +31,14 @@ start_shell(const char *script, int out, unsigned without)
 {
     char *argv[] = {"sh", "-c", (char *)script, NULL};
     const char *candidates[] = {"/bin/sh", NULL};
-    char **envp = conc_spawn_environment();
+    char **envp;
+    HAVE(envp = conc_spawn_environment());
     struct conc_spawn plan = plan_of(argv, candidates, envp);
     plan.stdio[1] = out;
     plan.without = without;
     struct conc_child *child;
     enum conc_spawn_step step;
-    CHECK_EQ(conc_child_start(&plan, &child, &step), 0);
+    HAVE_EQ(conc_child_start(&plan, &child, &step), 0);
     conc_free(envp);
     return child;
 }
@@ -105,7 +106,7 @@ expect_failure(struct conc_spawn plan, int err, enum conc_spawn_step expected)
         enum conc_spawn_step step = CONC_SPAWN_CREATE;
         plan.without = without;
         int before = open_descriptors();
-        CHECK_EQ(conc_child_start(&plan, &child, &step), err);
+        HAVE_EQ(conc_child_start(&plan, &child, &step), err);
         CHECK_EQ(step, expected);
         CHECK_EQ(open_descriptors(), before);
         CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);       /* no zombie either */
@@ -138,7 +139,7 @@ test_each_step_that_fails(void)
     struct conc_child *child;
     enum conc_spawn_step step;
     plan = plan_of(argv, later, envp);
-    CHECK_EQ(conc_child_start(&plan, &child, &step), 0);
+    HAVE_EQ(conc_child_start(&plan, &child, &step), 0);
     CHECK_EQ(finish(child), 0);
 }
 
@@ -202,7 +203,8 @@ test_permutations(void)
         memcpy(plan.stdio, from, sizeof(from));
         struct conc_child *child;
         enum conc_spawn_step step;
-        right &= conc_child_start(&plan, &child, &step) == 0 && finish(child) == 0;
+        HAVE_EQ(conc_child_start(&plan, &child, &step), 0);
+        right &= finish(child) == 0;
 
         char expected[3][16] = {"", "", ""}, found[16];
         for (int target = 0; target < 3; target++) {

@@ -13,7 +13,7 @@ new_pool(unsigned max_workers)
 {
     struct conc_pool_attr attr = {.max_workers = max_workers, .block_signals = true};
     struct conc_pool *pool = NULL;
-    CHECK_EQ(conc_pool_create(&attr, &pool), 0);
+    HAVE_EQ(conc_pool_create(&attr, &pool), 0);
     return pool;
 }
 
@@ -62,9 +62,8 @@ static void
 work_init(struct work *work, size_t count)
 {
     *work = (struct work){.count = count};
-    work->times = conc_alloc_array(count + 1, sizeof(*work->times));
-    work->values = conc_alloc_array(count + 1, sizeof(*work->values));
-    CHECK(work->times != NULL && work->values != NULL);
+    HAVE(work->times = conc_alloc_array(count + 1, sizeof(*work->times)));
+    HAVE(work->values = conc_alloc_array(count + 1, sizeof(*work->values)));
     event_init(&work->released);
     event_init(&work->running);
 }
@@ -81,7 +80,7 @@ start(struct conc_pool *pool, struct work *work, unsigned width)
 {
     struct conc_range_attr attr = {work->count, width, fill, work, release};
     struct conc_range *range = NULL;
-    CHECK_EQ(conc_range_start(pool, &attr, &range), 0);
+    HAVE_WHOLE(conc_range_start(pool, &attr, &range));
     CHECK(range != NULL);
     return range;
 }
@@ -235,7 +234,7 @@ plugged_pool(struct plug *plug)
     *plug = (struct plug){.task = {NULL, run_plug, NULL}};
     event_init(&plug->running);
     event_init(&plug->gate);
-    CHECK_EQ(conc_pool_submit(pool, &plug->task), 0);
+    HAVE_WHOLE(conc_pool_submit(pool, &plug->task));
     event_wait(&plug->running);
     return pool;
 }
@@ -310,12 +309,12 @@ start_that_fails(void)
     struct conc_range *range = NULL;
     struct conc_pool *closed = new_pool(1), *broken = new_pool(1), *starved = new_pool(1);
     conc_pool_close(closed);
-    CHECK_EQ(conc_range_start(closed, &attr, &range), -ESHUTDOWN);
+    HAVE_EQ(conc_range_start(closed, &attr, &range), -ESHUTDOWN);
     conc_pool_break(broken);
-    CHECK_EQ(conc_range_start(broken, &attr, &range), -EPIPE);
+    HAVE_EQ(conc_range_start(broken, &attr, &range), -EPIPE);
     pthread_attr_t saved;
     forbid_threads(&saved);
-    CHECK_EQ(conc_range_start(starved, &attr, &range), -EAGAIN);
+    HAVE_EQ(conc_range_start(starved, &attr, &range), -EAGAIN);
     allow_threads(&saved);
     close_and_release(closed);
     close_and_release(broken);
@@ -326,7 +325,7 @@ start_that_fails(void)
         CHECK_EQ(work.times[i], 0);
     attr.count = SIZE_MAX / 4;
     struct conc_pool *pool = new_pool(1);
-    CHECK_EQ(conc_range_start(pool, &attr, &range), -ENOMEM);
+    HAVE_EQ(conc_range_start(pool, &attr, &range), -ENOMEM);
     CHECK_EQ(atomic_load(&work.releases), 0);
     close_and_release(pool);
     work_free(&work);

@@ -43,8 +43,8 @@ main(void)
     CHECK(conc_ref_drop(&one));
 
     for (int turn = 0; turn < TURNS(1000); turn++) {
-        struct round round = {.shared = conc_alloc(sizeof(*round.shared))};
-        CHECK(round.shared != NULL);
+        struct round round = {0};
+        HAVE(round.shared = conc_alloc(sizeof(*round.shared)));
         conc_ref_init(&round.shared->refs);
         for (int i = 1; i < OWNERS; i++)
             conc_ref_take(&round.shared->refs);
