@@ -21,7 +21,7 @@ const struct conc_detach conc_detach_python = {detach, attach};
 int
 conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *interp)
 {
-    attachment->tstate = PyThreadState_New(interp);
+    attachment->tstate = conc_new_thread_state(interp);
     attachment->attached = false;
     return attachment->tstate == NULL ? -ENOMEM : 0;
 }

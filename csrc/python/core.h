@@ -32,6 +32,28 @@ conc_take_exception(void)
 #endif
 }
 
+/* A state of the calling thread for `interp`, not attached; NULL when there is no memory. */
+#if PY_VERSION_HEX < 0x030c0000
+/* 3.11's PyThreadState_New() is these two calls, and without memory its second one reads through NULL. The second is
+ * exported, but declared in an internal header alone. */
+PyAPI_FUNC(void) _PyThreadState_SetCurrent(PyThreadState *tstate);
+
+static inline PyThreadState *
+conc_new_thread_state(PyInterpreterState *interp)
+{
+    PyThreadState *tstate = _PyThreadState_Prealloc(interp);
+    if (tstate != NULL)
+        _PyThreadState_SetCurrent(tstate);
+    return tstate;
+}
+#else
+static inline PyThreadState *
+conc_new_thread_state(PyInterpreterState *interp)
+{
+    return PyThreadState_New(interp);
+}
+#endif
+
 /* Per interpreter. A field appears in three places only: here, core_traverse and core_clear (module.c). */
 typedef struct {
     PyTypeObject *kernel_type;
