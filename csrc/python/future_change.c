@@ -2,6 +2,12 @@
 /* python/future_change.c - see the header. */
 #include "python/future_change.h"
 
+#include "os/clock.h"
+#include "sync/stop.h"
+
+#define RETRY_NS INT64_C(1000000)
+#define MOST_TRIES 200
+
 /* Inside the critical section. `condition_held` says whether a condition, if there is one, is held by the caller; the
  * answer is false when it would have to be. */
 static bool
@@ -30,24 +36,89 @@ apply(FutureObject *self, struct conc_future_change *change, bool condition_held
     return true;
 }
 
+/* Whether to try again what failed for want of memory: late is better than never for what somebody waits to be told. The
+ * exception is then forgotten, after a moment in which others run and may give some memory back. */
+static bool
+try_again(unsigned *tries)
+{
+    if (!PyErr_ExceptionMatches(PyExc_MemoryError) || ++*tries >= MOST_TRIES)
+        return false;
+    PyErr_Clear();
+    struct conc_stop nobody_asks;
+    conc_stop_init(&nobody_asks, NULL);
+    Py_BEGIN_ALLOW_THREADS              /* uses: nobody_asks */
+    (void)conc_stop_sleep(&nobody_asks, conc_deadline_after(RETRY_NS));
+    Py_END_ALLOW_THREADS
+    return true;
+}
+
+/* Calls a method without arguments. 0, or -1 with an exception. */
+static int
+call(PyObject *object, const char *method)
+{
+    PyObject *result;
+    unsigned tries = 0;
+    do {
+        result = PyObject_CallMethod(object, method, NULL);
+    } while (result == NULL && try_again(&tries));
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Whether the waiter has put the future on its list; false also when that cannot be known. Raises nothing. */
+static bool
+has_heard(PyObject *waiter, FutureObject *self)
+{
+    PyObject *finished = PyObject_GetAttrString(waiter, "finished_futures");
+    int heard = finished == NULL ? -1 : PySequence_Contains(finished, (PyObject *)self);
+    Py_XDECREF(finished);
+    if (heard < 0)
+        PyErr_Clear();
+    return heard == 1;
+}
+
+/* 0, or -1 with an exception. What a waiter does after it has put the future on its list is its own: told again it would
+ * list it twice. */
+static int
+tell_waiter(FutureObject *self, PyObject *waiter, const char *what)
+{
+    unsigned tries = 0;
+    for (;;) {
+        PyObject *told = PyObject_CallMethod(waiter, what, "O", self);
+        Py_XDECREF(told);
+        if (told != NULL)
+            return 0;
+        PyObject *error = conc_take_exception();
+        bool heard = has_heard(waiter, self);
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+        if (heard || !try_again(&tries))
+            return -1;
+    }
+}
+
 /* With the condition held: what concurrent.futures tells those who wait by it. */
 static int
 tell_waiters(FutureObject *self, struct conc_future_change *change)
 {
-    PyObject *waiters = self->waiters;
+    PyObject *waiters = self->waiters, *error = NULL;
     if (change->tell != NULL && waiters != NULL) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiters); i++) {
             PyObject *waiter = Py_NewRef(PyList_GET_ITEM(waiters, i));
-            PyObject *told = PyObject_CallMethod(waiter, change->tell, "O", self);
+            if (tell_waiter(self, waiter, change->tell) < 0) {
+                Py_XDECREF(error);
+                error = conc_take_exception();      /* the others are to hear of it all the same */
+            }
             Py_DECREF(waiter);
-            if (told == NULL)
-                return -1;
-            Py_DECREF(told);
         }
     }
-    PyObject *notified = PyObject_CallMethod(self->condition, "notify_all", NULL);
-    Py_XDECREF(notified);
-    return notified == NULL ? -1 : 0;
+    int rc = call(self->condition, "notify_all");
+    if (error == NULL)
+        return rc;
+    PyErr_Clear();
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+    return -1;
 }
 
 static int
@@ -62,15 +133,14 @@ change_under_condition(FutureObject *self, struct conc_future_change *change)
     Py_END_CRITICAL_SECTION();
     int rc = change->made ? tell_waiters(self, change) : 0;
     PyObject *error = rc < 0 ? conc_take_exception() : NULL;
-    PyObject *left = PyObject_CallMethod(self->condition, "release", NULL);
-    Py_XDECREF(left);
+    int left = call(self->condition, "release");
     if (error != NULL) {
         PyErr_Clear();
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         Py_DECREF(error);
         return -1;
     }
-    return left == NULL ? -1 : 0;
+    return left;
 }
 
 /* A callback that raises is a bug in the callback: concurrent.futures logs it, and the rest are called. */
@@ -161,12 +231,17 @@ conc_future_claim(FutureObject *self)
                                                    memory_order_relaxed);
 }
 
-/* A worker has nobody to raise to. */
+/* A worker has nobody to raise to, and a change that is not made would leave those who wait for ever. */
 static void
 make_change_or_report(FutureObject *self, struct conc_future_change *change)
 {
-    if (conc_future_make_change(self, change) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
+    unsigned tries = 0;
+    while (conc_future_make_change(self, change) < 0) {
+        if (change->made || !try_again(&tries)) {
+            PyErr_WriteUnraisable((PyObject *)self);
+            return;
+        }
+    }
 }
 
 void
