@@ -109,16 +109,27 @@ class Stdio:
         if stream == PIPE:
             reads, writes = os.pipe()
             ours, theirs = (writes, reads) if number == 0 else (reads, writes)
-            self._theirs.append(theirs)
-            self.pipes[number] = Pipe(ours, "w" if number == 0 else "r")
-            return theirs
+            try:
+                self.pipes[number] = Pipe(ours, "w" if number == 0 else "r")
+            except BaseException:
+                os.close(ours)
+                os.close(theirs)
+                raise
+            return self._to_close(theirs)
         if stream == DEVNULL:
-            self._theirs.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
-            return self._theirs[-1]
+            return self._to_close(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         if stream < 0:
             hint = ": only stderr can be STDOUT" if stream == STDOUT else ""
             raise ValueError(f"{name} must be a descriptor >= 0, PIPE or DEVNULL, not {stream}{hint}")
         return stream
+
+    def _to_close(self, fd: int) -> int:
+        try:
+            self._theirs.append(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def close_theirs(self) -> None:
         while self._theirs:

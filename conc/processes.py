@@ -126,11 +126,12 @@ class Child:
         program = args[0] if isinstance(args, list) else args
         sys.audit("subprocess.Popen", program, args if isinstance(args, list) else [args], cwd, env)
 
-        stdio = Stdio(stdin, stdout, stderr)
-        self._pipes = stdio.pipes
         self._relay: _core.Relay | None = None
+        self._ended = 0  # the streams that the relay is done with, as bits
         self._read_before = [b"", b"", b""]
+        stdio = Stdio(stdin, stdout, stderr)
         try:
+            self._pipes = stdio.pipes
             self._handle = _core.spawn(
                 argv,
                 candidates,
@@ -260,15 +261,21 @@ class Child:
             self._relay = self._make_relay(input)
         elif input:
             raise ValueError("Cannot send input after starting communication")
+        self._close_ended()
         while ended := self._relay.run(deadline):
-            for number, pipe in enumerate(self._pipes):
-                if pipe is not None and ended >> number & 1:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
+            self._ended |= ended
+            self._close_ended()
         if ended is None or not self._started.wait(deadline):
             output, errors = self._said(1), self._said(2)
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0, output or None, errors or None)
         return self._said(1), self._said(2)
+
+    def _close_ended(self) -> None:
+        """Close the pipes whose stream has ended; what an error kept from being closed is closed at the next call."""
+        for number, pipe in enumerate(self._pipes):
+            if pipe is not None and self._ended >> number & 1 and pipe.fd >= 0:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
     def _make_relay(self, data: Buffer | None) -> _core.Relay:
         view = input_view(data)

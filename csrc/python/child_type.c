@@ -51,31 +51,26 @@ c_strings(PyObject *strings)
     return array;
 }
 
-static PyObject *
-new_handle(CoreState *core, struct conc_child *child, bool kill_on_drop)
-{
-    ChildHandleObject *self = (ChildHandleObject *)core->child_handle_type->tp_alloc(core->child_handle_type, 0);
-    if (self == NULL) {
-        conc_child_drop(child);
-        return NULL;
-    }
-    self->child = child;
-    self->kill_on_drop = kill_on_drop;
-    return (PyObject *)self;
-}
-
-/* Runs the plan, detached. `names`: what OSError.filename is for a failed exec and chdir. */
+/* Runs the plan, detached. `names`: what OSError.filename is for a failed exec and chdir. The handle is made first: a
+ * process that runs already could not be taken back when there is no memory for one. */
 static PyObject *
 start_child(CoreState *core, const struct conc_spawn *plan, PyObject *names, bool kill_on_drop)
 {
+    ChildHandleObject *self = (ChildHandleObject *)core->child_handle_type->tp_alloc(core->child_handle_type, 0);
+    if (self == NULL)
+        return NULL;
+    self->kill_on_drop = kill_on_drop;
     struct conc_child *child = NULL;
     enum conc_spawn_step failed;
     int err;
     Py_BEGIN_ALLOW_THREADS              /* uses: plan, whose strings the caller's arguments keep */
     err = conc_child_start(plan, &child, &failed);
     Py_END_ALLOW_THREADS
-    if (err == 0)
-        return new_handle(core, child, kill_on_drop);
+    if (err == 0) {
+        self->child = child;
+        return (PyObject *)self;
+    }
+    Py_DECREF(self);
     PyObject *name = failed == CONC_SPAWN_EXEC    ? PyTuple_GET_ITEM(names, 0)
                      : failed == CONC_SPAWN_CHDIR ? PyTuple_GET_ITEM(names, 1)
                                                   : NULL;
