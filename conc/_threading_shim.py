@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,12 +23,41 @@ _HANDLE_NAME = "_os_thread_handle" if sys.version_info >= (3, 14) else "_handle"
 _private = cast(Any, threading)
 
 
+_TRIES = 200  # a number that needs no memory to count to
+
+
+def _forget_current_thread(only: NativeThread | None) -> None:
+    """Let threading forget the calling thread, or `only` if it is listed.
+
+    It is the last that a thread does, and an entry that is left would be taken for a living thread: where there is no
+    memory for it, it is tried again for a while.
+    """
+    tries = 0
+    while True:
+        try:
+            with _private._active_limbo_lock:
+                ident = threading.get_ident() if only is None else only.ident
+                if only is None or _private._active.get(ident) is only:
+                    _private._active.pop(ident, None)
+                if only is not None:
+                    only._is_over = True
+            return
+        except MemoryError:
+            tries += 1
+            if tries == _TRIES:
+                raise
+            time.sleep(0.001)
+
+
 class NativeThread(threading.Thread):
     """A threading.Thread on a conc handle: what has to be overridden for that, and nothing else."""
 
     _conc_handle: ThreadHandle
 
+    _is_over: bool  # threading has forgotten it, or never lists it
+
     def _install_handle(self, handle: ThreadHandle) -> None:
+        self._is_over = False
         self._conc_handle = handle
         if HAS_HANDLES:
             setattr(self, _HANDLE_NAME, handle)
@@ -35,27 +65,29 @@ class NativeThread(threading.Thread):
     def _is_initialized(self) -> bool:
         return bool(getattr(self, "_initialized", False))
 
-    def _register(self, ident: int, native_id: int | None) -> None:
+    def _register(self, ident: int | None, native_id: int | None) -> None:
         """Make the thread known to threading. The starter and the thread both call it; the first one does it.
 
         Neither waits for the other, which saves two switches of the GIL for each start.
         """
         private = cast(Any, self)
         with _private._active_limbo_lock:
-            if private._ident is None:
+            if private._ident is None and not self._is_over:
                 private._ident = ident
                 private._native_id = native_id
                 _private._active[ident] = self
-        private._started.set()  # also by the second one: the first may not have come to it yet
+        # Also by the second one: the first may not have come to it yet. Not again, since a set() that found no memory
+        # leaves the event's lock held.
+        if not private._started.is_set():
+            private._started.set()
 
     def _unregister(self) -> None:
-        with _private._active_limbo_lock:
-            if _private._active.get(self.ident) is self:
-                del _private._active[self.ident]
+        _forget_current_thread(self)
 
     def _mark_started(self, ident: int | None, native_id: int | None) -> None:
         """Say that it has started without listing it: no Python code runs in it."""
         private = cast(Any, self)
+        self._is_over = True
         private._ident = ident
         private._native_id = native_id
         private._started.set()
@@ -67,13 +99,25 @@ class NativeThread(threading.Thread):
     def is_alive(self) -> bool:
         """Whether the thread has been started and has not ended."""
         self._require_init("Thread.__init__() not called")
-        if not cast(Any, self)._started.is_set():
+        if self._conc_handle.ident is None:
             return False
         if not self._conc_handle.is_done():
             return True
         if not HAS_HANDLES:
             cast(Any, self)._is_stopped = True  # repr() looks at it
         return False
+
+    @property
+    def ident(self) -> int | None:
+        """The identifier of the thread; None before start()."""
+        self._require_init("Thread.__init__() not called")
+        return self._conc_handle.ident
+
+    @property
+    def native_id(self) -> int | None:
+        """The system's identifier of the thread; None before start()."""
+        self._require_init("Thread.__init__() not called")
+        return self._conc_handle.native_id
 
     def _require_init(self, message: str) -> None:
         if not self._is_initialized():
@@ -124,8 +168,7 @@ def adopt_current_thread(name: str) -> threading.Thread:
 
 def release_current_thread() -> None:
     """Undo adopt_current_thread() before the thread ends."""
-    with _private._active_limbo_lock:
-        _private._active.pop(threading.get_ident(), None)
+    _forget_current_thread(None)
 
 
 def daemon_threads_allowed() -> bool:

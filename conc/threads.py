@@ -45,6 +45,10 @@ class _NonDaemonThreads:
                 self._prune_at = 2 * len(self._handles) + 64
             self._handles.append(handle)
 
+    def take_back(self, handle: _core.ThreadHandle) -> None:
+        with self._lock:
+            self._handles.remove(handle)
+
     def join(self) -> None:
         """Wait until none is left; a thread may start another one while it is waited for."""
         while True:
@@ -54,6 +58,8 @@ class _NonDaemonThreads:
                 return
             for handle in handles:
                 # A thread that forked is the child's main thread, and comes here itself.
+                if handle.ident is None:  # it could not be started
+                    continue
                 if handle.ident != threading.get_ident() or handle.is_done():
                     handle.join()
 
@@ -149,20 +155,30 @@ class Thread(NativeThread):
         """
         self._require_init("thread.__init__() not called")
         kernel = self._kernel_target()
-        if kernel is None:
-            self._conc_handle.start(self._bootstrap_native, configured_stack_size())
-        else:
-            self._conc_handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
         handle = self._conc_handle
         if not self.daemon:
-            _non_daemon.add(handle)
-        assert handle.ident is not None
-        if kernel is None:
-            self._register(handle.ident, handle.native_id)
-        else:
+            _non_daemon.add(handle)  # before it runs: from then on nothing may fail that somebody must hear of
+        try:
+            if kernel is None:
+                handle.start(self._bootstrap_native, configured_stack_size())
+            else:
+                handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
+        except BaseException:
+            if not self.daemon:
+                _non_daemon.take_back(handle)
+            raise
+        if kernel is not None:
             self._kernel_runs = True
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
-            self._mark_started(handle.ident, handle.native_id)
+        # It runs. Without memory for the rest the handle still knows all that counts, and a thread that runs Python
+        # registers itself, or ends with that error.
+        try:
+            if kernel is None:
+                self._register(handle.ident, handle.native_id)
+            else:
+                self._mark_started(handle.ident, handle.native_id)
+        except MemoryError:
+            pass
 
     def _kernel_target(self) -> _core.Kernel[..., Any] | None:
         """The kernel to run without the interpreter; None when Python code has to run."""
@@ -172,15 +188,16 @@ class Thread(NativeThread):
 
     def _bootstrap_native(self) -> None:
         """What the new thread runs, attached."""
-        self._register(threading.get_ident(), threading.get_native_id())
         try:
-            install_hooks()
             try:
+                self._register(threading.get_ident(), threading.get_native_id())
+                install_hooks()
                 self._value = self.run()
+                self._outcome_known = True
             except BaseException as error:
                 self._exception = error
+                self._outcome_known = True
                 self._report_exception()
-            self._outcome_known = True
         finally:
             self._unregister()
 
@@ -202,7 +219,10 @@ class Thread(NativeThread):
             raise RuntimeError(f"cannot {verb} thread before it is started")
         if self._conc_handle.ident == threading.get_ident() and not self._conc_handle.is_done():
             raise RuntimeError(f"cannot {verb} current thread")
-        return self._conc_handle.join(timeout)
+        ended = self._conc_handle.join(timeout)
+        if ended and not self._is_over and not self._kernel_runs:
+            self._unregister()  # the thread had no memory for it
+        return ended
 
     def _wait_for_outcome(self, timeout: float | None) -> None:
         if not self._wait(timeout, "wait for the result of"):
