@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,8 +19,8 @@
 struct plan {
     atomic_long seen, injected;         /* first: the report begins with them */
     atomic_int kind;
-    atomic_long first;                  /* 0: nothing fails */
-    atomic_bool after;
+    atomic_long first;                  /* 0: nothing fails; else this one to the last */
+    atomic_long last;
 };
 
 static struct plan *plan;
@@ -35,9 +36,15 @@ int __real_open(const char *path, int flags, mode_t mode);
 void
 faults_arm(enum faults_kind kind, long first, bool after)
 {
+    faults_arm_range(kind, first, after ? LONG_MAX : first);
+}
+
+void
+faults_arm_range(enum faults_kind kind, long first, long last)
+{
     atomic_store_explicit(&plan->first, 0, RELAXED);
     atomic_store_explicit(&plan->kind, (int)kind, RELAXED);
-    atomic_store_explicit(&plan->after, after, RELAXED);
+    atomic_store_explicit(&plan->last, last, RELAXED);
     atomic_store_explicit(&plan->seen, 0, RELAXED);
     atomic_store_explicit(&plan->injected, 0, RELAXED);
     atomic_store_explicit(&plan->first, first, RELAXED);
@@ -117,7 +124,7 @@ faults_strike(enum faults_kind kind)
         return false;
     long first = atomic_load_explicit(&plan->first, RELAXED);
     long now = atomic_fetch_add_explicit(&plan->seen, 1, RELAXED) + 1;
-    bool fails = first > 0 && (now == first || (now > first && atomic_load_explicit(&plan->after, RELAXED)));
+    bool fails = first > 0 && now >= first && now <= atomic_load_explicit(&plan->last, RELAXED);
     if (fails)
         atomic_fetch_add_explicit(&plan->injected, 1, RELAXED);
     return fails;

@@ -26,6 +26,9 @@ enum faults_kind {
 /* From now on the `first`th call of this kind fails (0: none), with `after` all later ones too. Forgets what was armed
  * before and counts anew. */
 void faults_arm(enum faults_kind kind, long first, bool after);
+
+/* The same for the calls `first` to `last`. */
+void faults_arm_range(enum faults_kind kind, long first, long last);
 void faults_disarm(void);
 
 /* Counts a call, and says whether it is to fail. */
