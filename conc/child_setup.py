@@ -83,7 +83,7 @@ class Stdio:
     def __init__(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
         self.pipes: list[Pipe | None] = [None, None, None]
         self.fds = [-1, -1, -1]
-        self._theirs: list[int] = []
+        self._theirs = [-1, -1, -1]  # places that are there already: to note and to close takes no memory
         try:
             self.fds[0] = self._open(0, stdin, "stdin")
             self.fds[1] = self._open(1, stdout, "stdout")
@@ -115,25 +115,24 @@ class Stdio:
                 os.close(ours)
                 os.close(theirs)
                 raise
-            return self._to_close(theirs)
+            self._theirs[number] = theirs
+            return theirs
         if stream == DEVNULL:
-            return self._to_close(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+            self._theirs[number] = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            return self._theirs[number]
         if stream < 0:
             hint = ": only stderr can be STDOUT" if stream == STDOUT else ""
             raise ValueError(f"{name} must be a descriptor >= 0, PIPE or DEVNULL, not {stream}{hint}")
         return stream
 
-    def _to_close(self, fd: int) -> int:
-        try:
-            self._theirs.append(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
     def close_theirs(self) -> None:
-        while self._theirs:
-            os.close(self._theirs.pop())
+        number = 0
+        while number < 3:
+            fd = self._theirs[number]
+            if fd >= 0:
+                self._theirs[number] = -1
+                os.close(fd)
+            number += 1
 
     def close_ours(self) -> None:
         for pipe in self.pipes:
