@@ -9,6 +9,8 @@ int
 conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec)
 {
     *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (*slot == NULL && !PyErr_Occurred())
+        PyErr_NoMemory();               /* 3.12 says nothing when there is no memory for the type's name */
     return *slot == NULL ? -1 : PyModule_AddType(module, *slot);
 }
 
