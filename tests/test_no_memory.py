@@ -34,12 +34,14 @@ def library() -> Path:
     return faulty_core.build()
 
 
-def why_not_python() -> str | None:
+def why_not_python(operation: str) -> str | None:
     """Why the interpreter's own allocations are left alone, or None."""
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         return "a free-threaded build takes its objects from its own allocator, past any hook"
     if sys.version_info >= (3, 13):
         return "CPython 3.13 crashes by itself there: so does a pool of the standard library, mapping pow"
+    if sys.version_info >= (3, 12) and operation == "memory_topology":
+        return "CPython 3.12.1 crashes in its own collector, also where a fixed record stands in for the native reading"
     return None
 
 
@@ -52,7 +54,7 @@ def run(library: Path, operation: str, kind: str) -> subprocess.CompletedProcess
 @pytest.mark.parametrize("kind", ["python", "memory", "system"])
 @pytest.mark.parametrize("operation", NAMES)
 def test_operation(operation: str, kind: str, library: Path) -> None:
-    if kind == "python" and (reason := why_not_python()) is not None:
+    if kind == "python" and (reason := why_not_python(operation)) is not None:
         pytest.skip(reason)
     done = run(library, operation, kind)
     last = done.stdout.splitlines()[-1:]
