@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test interpreters matrix numa-vm bench bench-quick ci clean
+.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test interpreters matrix numa-vm bench bench-check bench-check-quick bench-quick ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,8 +45,14 @@ matrix: ## the quick tests on each of them and in subinterpreters; the whole sui
 numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel once, see tests/numa_vm/vm.py)
 	CONC_NUMA_VM=1 $(PYTHON) -m pytest -q tests/numa_vm
 
-bench: ## the figures, as ratios against their peers in one run
-	$(PYTHON) -m pytest -q -p no:cacheprovider --benchmark-enable --benchmark-columns=median,iqr,rounds benchmarks
+bench: ## the figures, as ratios against their peers in one run; three passes, kept in benchmarks/results
+	$(PYTHON) tools/bench.py
+
+bench-check: ## measure again and compare with the last results of this kind of machine; a loss fails
+	$(PYTHON) tools/bench_check.py
+
+bench-check-quick: ## the same with five rounds a figure
+	$(PYTHON) tools/bench_check.py --quick
 
 bench-quick: ## the same with few rounds: to see that they run, not for figures
 	CONC_BENCH_QUICK=1 $(PYTHON) -m pytest benchmarks -q -s --benchmark-enable --benchmark-min-rounds=1 \

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from paired import FIGURES, QUICK, quartiles, timed
+from paired import QUICK, alone, paired, rounds_of
+from results import Target
 
 from conc.comparison.lanes.base import Lane
 from conc.comparison.lanes.sequential import Sequential
@@ -42,12 +43,15 @@ def test_added_to_a_run(benchmark: Any) -> None:
         comparison = compare_lanes(workload, [NoOp(workload, 1)], workers=1, repeats=RUNS, budget_s=1000).comparison
         seconds.append(comparison.elapsed_s / comparison.rounds)
 
-    rounds = 2 if QUICK else 15
-    benchmark.pedantic(compare, rounds=rounds, warmup_rounds=1, iterations=1)
-    low, median, high = quartiles(seconds[1:])
-    FIGURES.append(
-        f"compare adds to a run of a lane: {median * 1e6:.0f} us [{low * 1e6:.0f}..{high * 1e6:.0f}] over {rounds} "
-        f"comparisons of {RUNS} runs; asked: at most 200 us"
+    benchmark.pedantic(compare, rounds=rounds_of(15), warmup_rounds=1, iterations=1)
+    samples_us = [1e6 * sample for sample in seconds[1:]]
+    alone(
+        benchmark,
+        "compare adds to a run of a lane",
+        samples_us,
+        "us",
+        how=f"{len(samples_us)} comparisons of {RUNS} runs",
+        target=Target("at most", 200, "us"),
     )
 
 
@@ -55,22 +59,23 @@ def test_added_to_an_item(benchmark: Any) -> None:
     """A plain loop over many small items, through compare (which checks every result) and without it, alternated."""
     items = list(range(ITEMS // 10 if QUICK else ITEMS))
     workload = Workload("abs", abs, items)
-    plain: list[float] = []
-    added: list[float] = []
-
-    def compare() -> None:
-        lane = Sequential(workload, 1)
-        repeats = 3
-        compared = timed(lambda: compare_lanes(workload, [lane], workers=1, repeats=repeats, budget_s=1000))
-        added.append((compared / repeats - plain[-1]) / len(items))
-
-    def loop() -> None:
-        plain.append(timed(lambda: list(map(abs, items))))
-
-    rounds = 2 if QUICK else 15
-    benchmark.pedantic(compare, setup=loop, rounds=rounds, warmup_rounds=1, iterations=1)
-    low, median, high = quartiles(added[1:])
-    FIGURES.append(
-        f"compare adds to an item: {median * 1e9:.0f} ns [{low * 1e9:.0f}..{high * 1e9:.0f}] over {rounds} rounds of "
-        f"{len(items):,} items; asked: at most 50 ns"
+    repeats = 3
+    taken = paired(
+        benchmark,
+        f"{ITEMS:,} calls of abs by compare",
+        lambda: compare_lanes(workload, [Sequential(workload, 1)], workers=1, repeats=repeats, budget_s=1000),
+        lambda: list(map(abs, items)),
+        against="a plain loop",
+        scale=repeats,
+    )
+    added_ns = [
+        1e9 * (ours / repeats - plain) / len(items) for ours, plain in zip(taken.ours_s, taken.peer_s, strict=True)
+    ]
+    alone(
+        benchmark,
+        "compare adds to an item",
+        added_ns,
+        "ns",
+        how=f"{len(added_ns)} rounds of {len(items):,} items",
+        target=Target("at most", 50, "ns"),
     )

@@ -35,25 +35,28 @@ def round_trips(pool: concurrent.futures.Executor, count: int) -> None:
 def test_submit(benchmark: Any, pools: tuple[Any, Any]) -> None:
     paired(
         benchmark,
-        "submit+result of 10,000 no-ops, against the standard pool",
+        "submit+result of 10,000 no-ops",
         lambda: submit_all(pools[0], 10_000),
         lambda: submit_all(pools[1], 10_000),
+        against="the standard pool",
     )
 
 
 def test_round_trip(benchmark: Any, pools: tuple[Any, Any]) -> None:
     paired(
         benchmark,
-        "2,000 round trips submit -> result, against the standard pool",
+        "2,000 round trips submit -> result",
         lambda: round_trips(pools[0], 2_000),
         lambda: round_trips(pools[1], 2_000),
+        against="the standard pool",
     )
 
 
 def test_map(benchmark: Any, pools: tuple[Any, Any]) -> None:
     paired(
         benchmark,
-        "map of 10,000 no-ops, against the standard pool",
+        "map of 10,000 no-ops",
         lambda: list(pools[0].map(nothing, range(10_000))),
         lambda: list(pools[1].map(nothing, range(10_000))),
+        against="the standard pool",
     )

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from paired import FIGURES, paired
+from paired import alone, paired
+from results import Target
 
 from conc import kernels
 from conc.workloads import calc
@@ -34,10 +35,11 @@ def prime_factors_by_range(n: int) -> list[int]:
 def test_prime_factors(benchmark: Any) -> None:
     paired(
         benchmark,
-        "prime_factors of the 10,000 numbers of calc, one thread, against the same divisions in Python",
+        "prime_factors of the 10,000 numbers of calc, one thread",
         lambda: [kernels.prime_factors(n) for n in NUMBERS],
         lambda: [calc.prime_factors(n) for n in NUMBERS],
-        target="at least 25x",
+        against="the same divisions in Python",
+        target=Target("at least", 25, "x"),
         rounds=9,
     )
 
@@ -46,9 +48,10 @@ def test_prime_factors_by_range(benchmark: Any) -> None:
     assert [prime_factors_by_range(n) for n in NUMBERS[:100]] == [calc.prime_factors(n) for n in NUMBERS[:100]]
     paired(
         benchmark,
-        "the same against the fastest Python loop, one over a range",
+        "prime_factors of the 10,000 numbers of calc, one thread",
         lambda: [kernels.prime_factors(n) for n in NUMBERS],
         lambda: [prime_factors_by_range(n) for n in NUMBERS],
+        against="the fastest Python loop, one over a range",
         rounds=9,
     )
 
@@ -59,17 +62,17 @@ def test_divisions_below_and_above_2_32(benchmark: Any) -> None:
     divisions = kernels.trial_divisions(below)
     assert below < 2**32 < above
     assert abs(kernels.trial_divisions(above) - divisions) < 20
-    figure = paired(
+    taken = paired(
         benchmark,
-        f"{100 * divisions:,} divisions of 32 bits (n < 2**32), against 64 bits (n > 2**32)",
+        f"{100 * divisions:,} divisions of 32 bits (n < 2**32)",
         lambda: [kernels.prime_factors(below) for _ in range(100)],
         lambda: [kernels.prime_factors(above) for _ in range(100)],
+        against="as many of 64 bits",
         rounds=9,
     )
-    FIGURES.append(
-        f"a trial division: {figure.ours_s / divisions * 1e7:.2f} ns below 2**32, "
-        f"{figure.peer_s / divisions * 1e7:.2f} ns above"
-    )
+    for where, seconds in (("below", taken.ours_s), ("above", taken.peer_s)):
+        samples_ns = [1e9 * sample / (100 * divisions) for sample in seconds]
+        alone(benchmark, f"a trial division {where} 2**32", samples_ns, "ns", how=f"{len(samples_ns)} rounds")
 
 
 def test_call(benchmark: Any) -> None:
@@ -81,8 +84,9 @@ def test_call(benchmark: Any) -> None:
 
     paired(
         benchmark,
-        "100,000 calls of the smallest kernel run (trial_divisions(2)), against math.isqrt(2), which keeps the GIL",
+        "100,000 calls of the smallest kernel run (trial_divisions(2))",
         lambda: calls(kernels.trial_divisions),
         lambda: calls(math.isqrt),
+        against="math.isqrt(2), which keeps the GIL",
         rounds=9,
     )

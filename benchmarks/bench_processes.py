@@ -43,18 +43,20 @@ def repeat(call: Any) -> None:
 def test_against_subprocess(benchmark: Any, resident_mib: int) -> None:
     paired(
         benchmark,
-        f"run of {PROGRAM} x{CALLS}, parent +{resident_mib} MiB, against subprocess.run",
+        f"run of {PROGRAM} x{CALLS}, parent +{resident_mib} MiB",
         lambda: repeat(lambda: conc.run([PROGRAM])),
         lambda: repeat(lambda: subprocess.run([PROGRAM])),
+        against="subprocess.run",
     )
 
 
 def test_against_posix_spawn(benchmark: Any, resident_mib: int) -> None:
     paired(
         benchmark,
-        f"run of {PROGRAM} x{CALLS}, parent +{resident_mib} MiB, against os.posix_spawn and waitpid",
+        f"run of {PROGRAM} x{CALLS}, parent +{resident_mib} MiB",
         lambda: repeat(lambda: conc.run([PROGRAM])),
         lambda: repeat(posix_spawn_and_wait),
+        against="os.posix_spawn and waitpid",
     )
 
 
@@ -63,9 +65,10 @@ def test_captured_output(benchmark: Any) -> None:
     command = ["head", "-c", str(8 << 20), "/dev/zero"]
     paired(
         benchmark,
-        "8 MiB captured from a child, both pipes open, against subprocess.run",
+        "8 MiB captured from a child, both pipes open",
         lambda: conc.run(command, capture_output=True),
         lambda: subprocess.run(command, capture_output=True),
+        against="subprocess.run",
     )
 
 
@@ -74,7 +77,8 @@ def test_large_input(benchmark: Any) -> None:
     data = bytes(8 << 20)
     paired(
         benchmark,
-        "8 MiB through cat and back, against subprocess.run",
+        "8 MiB through cat and back",
         lambda: conc.run(["cat"], input=data, capture_output=True),
         lambda: subprocess.run(["cat"], input=data, capture_output=True),
+        against="subprocess.run",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from paired import QUICK, paired, timed
+from results import Target
 
 from conc.comparison import ready
 from conc.comparison.testing import LaneRunner
@@ -45,10 +46,12 @@ def test_calc_native_against_sequential(benchmark: Any) -> None:
         peer, peer_count = scaled(sequential, 1)
         paired(
             benchmark,
-            f"calc, an item on native with 1 worker ({our_count:,} numbers) against sequential ({peer_count:,})",
+            "calc, an item on native with 1 worker",
             lambda: native.run_workload(ours, workers=1),
             lambda: sequential.run_workload(peer, workers=1),
-            target="at least 25x",
+            against="sequential",
+            detail=f"{our_count:,} numbers, {peer_count:,} sequentially",
+            target=Target("at least", 25, "x"),
             rounds=9,
             scale=our_count / peer_count,
         )
@@ -59,10 +62,12 @@ def test_calc_native_on_two_workers(benchmark: Any) -> None:
         workload, count = scaled(two, 2)
         paired(
             benchmark,
-            f"calc, native with 2 workers against native with 1 ({count:,} numbers)",
+            "calc, native with 2 workers",
             lambda: two.run_workload(workload, workers=2),
             lambda: one.run_workload(workload, workers=1),
-            target="at least 1.8x on two cores",
+            against="native with 1",
+            detail=f"{count:,} numbers",
+            target=Target("at least", 1.8, "x", "on two cores"),
             rounds=9,
         )
 
@@ -80,9 +85,10 @@ def test_download(lane: LaneRunner, download: Workload, benchmark: Any) -> None:
     with runner("sequential") as sequential:
         paired(
             benchmark,
-            f"download of 20 files, 50 ms, 10 workers: {lane.name} against sequential",
+            f"download of 20 files, 50 ms, 10 workers: {lane.name}",
             lambda: lane.run_workload(download, workers=DOWNLOAD_WORKERS),
             lambda: sequential.run_workload(download),
-            target="at least 8x",
+            against="sequential",
+            target=Target("at least", 8, "x"),
             rounds=7,
         )

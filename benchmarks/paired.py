@@ -10,37 +10,26 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside what it should be."""
-
-    name: str
-    ratio: float
-    low: float
-    high: float
-    rounds: int
-    ours_s: float
-    peer_s: float
-    target: str
-
-    def __str__(self) -> str:
-        target = f"; asked: {self.target}" if self.target else ""
-        return (
-            f"{self.name}: {self.ratio:.2f}x [{self.low:.2f}..{self.high:.2f}] over {self.rounds} rounds "
-            f"(ours {readable(self.ours_s)}, peer {readable(self.peer_s)}){target}"
-        )
-
+from results import Figure, Rounds, Target, Value, make_figure, make_value
 
 QUICK = bool(os.environ.get("CONC_BENCH_QUICK"))
-"""Few rounds, to see that everything runs: the lines are no figures then."""
+"""Two rounds of less work, to see that everything runs: nothing is a figure then."""
 
-FIGURES: list[str] = []
-"""The lines that the run ends with (conftest.py)."""
+MOST_ROUNDS = int(os.environ.get("CONC_BENCH_ROUNDS", "1000"))
+"""No figure takes more: the same work, known less well."""
+
+FIGURES: list[Figure] = []
+VALUES: list[Value] = []
+LINES: list[str] = []
+"""What the run found, and the lines that it ends with (conftest.py)."""
+
+
+def rounds_of(asked: int) -> int:
+    """How many rounds a figure takes that asks for so many; at least 2."""
+    return 2 if QUICK else max(2, min(asked, MOST_ROUNDS))
 
 
 def readable(seconds: float) -> str:
@@ -49,12 +38,6 @@ def readable(seconds: float) -> str:
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
-
-
-def quartiles(samples: list[float]) -> tuple[float, float, float]:
-    """(p25, median, p75) of at least two samples."""
-    low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
-    return low, median, high
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -80,21 +63,24 @@ def paired(
     ours: Callable[[], object],
     peer: Callable[[], object],
     *,
-    target: str = "",
+    against: str,
+    detail: str = "",
+    target: Target | None = None,
     rounds: int = 15,
     scale: float = 1.0,
-) -> Figure:
+) -> Rounds:
     """Run `peer` and `ours` alternately and note how many times faster ours is: peer seconds / our seconds.
 
     Args:
         benchmark: pytest-benchmark's fixture; it keeps our samples, and the peer's in ``extra_info``.
-        name: of the figure, with its peer.
+        name: of the figure. It is known by this and `against` from run to run, so neither may hold what varies.
         ours, peer: the same work, each timed as one call.
-        target: what the figure should be, for the printed line.
+        against: what the peer is.
+        detail: what this run chose, for the printed line.
+        target: what the figure should be.
         rounds: pairs after one that is not counted; >= 2.
         scale: how many times the peer's work ours does, where ours would be too short to time.
     """
-    rounds = 2 if QUICK else rounds
     peer_samples: list[float] = []
     our_samples: list[float] = []
     timed(peer)
@@ -106,12 +92,47 @@ def paired(
     def run_ours() -> None:
         our_samples.append(timed(ours))
 
-    benchmark.pedantic(run_ours, setup=run_peer, rounds=rounds, warmup_rounds=0, iterations=1)
-    ratios = [scale * theirs / mine for theirs, mine in zip(peer_samples, our_samples, strict=True)]
-    low, median, high = quartiles(ratios)
-    figure = Figure(
-        name, median, low, high, rounds, statistics.median(our_samples), statistics.median(peer_samples), target
+    benchmark.pedantic(run_ours, setup=run_peer, rounds=rounds_of(rounds), warmup_rounds=0, iterations=1)
+    taken = Rounds(nanoseconds(our_samples), nanoseconds(peer_samples), scale, detail)
+    figure = make_figure(name, against, benchmark.fullname, target, [taken])
+    benchmark.extra_info.update(peer_samples_s=taken.peer_s, our_samples_s=taken.ours_s, ratio=figure.ratio.median)
+    FIGURES.append(figure)
+    LINES.append(figure_line(figure))
+    return taken
+
+
+def alone(
+    benchmark: Any, name: str, samples: Sequence[float], unit: str, *, how: str, target: Target | None = None
+) -> None:
+    """Note a measurement that has no peer: `samples` (at least two) in `unit`, and `how` many of what they were."""
+    value = make_value(name, unit, benchmark.fullname, target, [[float(f"{sample:.6g}") for sample in samples]])
+    VALUES.append(value)
+    LINES.append(f"{value_line(value)} over {how}{asked(target)}")
+
+
+def nanoseconds(seconds: Sequence[float]) -> tuple[float, ...]:
+    """Rounded to what the clock can tell."""
+    return tuple(round(sample, 9) for sample in seconds)
+
+
+def asked(target: Target | None) -> str:
+    """The end of a line."""
+    return "" if target is None else f"; asked: {target}"
+
+
+def figure_line(figure: Figure) -> str:
+    """A figure over all its passes."""
+    ours = statistics.median(sample for rounds in figure.passes for sample in rounds.ours_s)
+    peer = statistics.median(sample for rounds in figure.passes for sample in rounds.peer_s)
+    details = [rounds.detail for rounds in figure.passes if rounds.detail]
+    chosen = f" ({details[0]})" if details else ""
+    return (
+        f"{figure.key}{chosen}: {figure.ratio.median:.2f}x [{figure.ratio.low:.2f}..{figure.ratio.high:.2f}] over "
+        f"{figure.rounds} rounds (ours {readable(ours)}, peer {readable(peer)}){asked(figure.target)}"
     )
-    benchmark.extra_info.update(peer_samples_s=peer_samples, our_samples_s=our_samples, ratio=median, target=target)
-    FIGURES.append(str(figure))
-    return figure
+
+
+def value_line(value: Value) -> str:
+    """A value over all its passes."""
+    found = value.value
+    return f"{value.name}: {found.median:.4g} {value.unit} [{found.low:.4g}..{found.high:.4g}]"
