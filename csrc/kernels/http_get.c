@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/http_url.h"
 #include "os/clock.h"
 
 #define SLICE_MS 50             /* between two looks at stop */
@@ -21,53 +22,6 @@ struct transfer {
     int64_t heard_ns;           /* when the server last sent something */
     bool out_of_memory;
 };
-
-/* -- the URL ----------------------------------------------------------------------------------------------------- */
-
-/* What follows `prefix` (in lower case) in `text`, whose case does not matter, or NULL. */
-static const char *
-after(const char *prefix, const char *text)
-{
-    for (; *prefix != '\0'; prefix++, text++) {
-        char c = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
-        if (c != *prefix)
-            return NULL;
-    }
-    return text;
-}
-
-/* What follows the scheme, or NULL when it is neither http nor https. */
-static const char *
-after_scheme(const char *url)
-{
-    const char *rest = after("http://", url);
-    return rest != NULL ? rest : after("https://", url);
-}
-
-int
-conc_http_url_valid(const char *url)
-{
-    const char *host = after_scheme(url);
-    if (host == NULL || *host == '\0' || strchr("/?#:", *host) != NULL)
-        return 0;
-    for (const char *c = url; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~')              /* also what is negative where char is signed */
-            return 0;
-    }
-    return 1;
-}
-
-static bool
-on_loopback(const char *url)
-{
-    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *rest = after(names[i], after_scheme(url));
-        if (rest != NULL && (*rest == '\0' || strchr(":/?#", *rest) != NULL))
-            return true;
-    }
-    return false;
-}
 
 /* -- callbacks --------------------------------------------------------------------------------------------------- */
 
@@ -119,7 +73,7 @@ set_options(const struct conc_curl *curl, void *easy, struct transfer *transfer)
         curl->easy_setopt(easy, CONC_CURLOPT_PROTOCOLS, http);
     if (curl->easy_setopt(easy, CONC_CURLOPT_REDIR_PROTOCOLS_STR, "http,https") != CONC_CURLE_OK)
         curl->easy_setopt(easy, CONC_CURLOPT_REDIR_PROTOCOLS, http);
-    if (on_loopback(get->url))
+    if (conc_http_url_on_loopback(get->url))
         curl->easy_setopt(easy, CONC_CURLOPT_PROXY, "");
     curl->easy_setopt(easy, CONC_CURLOPT_USERAGENT, "conc");
     curl->easy_setopt(easy, CONC_CURLOPT_FOLLOWLOCATION, 1L);

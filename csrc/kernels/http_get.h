@@ -15,7 +15,7 @@
 #define CONC_HTTP_MESSAGE CONC_CURL_ERROR_SIZE
 
 struct conc_http_get {
-    char *url;                          /* [owned] set by parse: http:// or https://, see conc_http_url_valid() */
+    char *url;                          /* [owned] set by parse: http:// or https://, see http_url.h */
     int64_t patience_ns;                /* set by parse: -ETIMEDOUT after so long without a byte from the server */
     unsigned char *body;                /* [owned] set by run */
     size_t size, capacity;              /* of the body */
@@ -28,8 +28,5 @@ struct conc_http_get {
  * -EPROTONOSUPPORT (redirected to something else than HTTP), -EPROTO (not HTTP, or no trust in its certificate),
  * -EINVAL (libcurl cannot read the URL), -ENOMEM, -ENOSYS (no usable libcurl), -EIO (anything else). */
 extern const struct conc_kernel conc_kernel_http_get;
-
-/* Whether `url` is one that can be asked for: http:// or https://, a host, printable ASCII without a space. */
-int conc_http_url_valid(const char *url);
 
 #endif

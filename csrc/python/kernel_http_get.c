@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "kernels/http_get.h"
+#include "kernels/http_url.h"
 #include "os/clock.h"
 #include "python/convert.h"
 #include "python/kernels.h"

@@ -4,60 +4,33 @@
 
 #include <errno.h>
 
-struct cursor {
-    const char *at, *end;
-};
-
-static bool
-accept(struct cursor *c, char wanted)
-{
-    if (c->at == c->end || *c->at != wanted)
-        return false;
-    c->at++;
-    return true;
-}
+#include "base/scan.h"
 
 static int
-parse_number(struct cursor *c, size_t *number)
+parse_item(struct conc_scan *scan, struct conc_bitset *set)
 {
-    const char *start = c->at;
-    size_t value = 0;
-    while (c->at != c->end && *c->at >= '0' && *c->at <= '9') {
-        value = value * 10 + (size_t)(*c->at++ - '0');
-        if (value >= CONC_CPU_LIMIT)
-            return -EBADMSG;
-    }
-    *number = value;
-    return c->at == start ? -EBADMSG : 0;
-}
-
-static int
-parse_item(struct cursor *c, struct conc_bitset *set)
-{
-    size_t first, last;
-    int err = parse_number(c, &first);
+    uint64_t first, last;
+    int err = conc_scan_number(scan, CONC_CPU_LIMIT - 1, &first);
     if (err != 0)
         return err;
     last = first;
-    if (accept(c, '-'))
-        err = parse_number(c, &last);
+    if (conc_scan_char(scan, '-'))
+        err = conc_scan_number(scan, CONC_CPU_LIMIT - 1, &last);
     if (err != 0)
         return err;
-    return last < first ? -EBADMSG : conc_bitset_add_range(set, first, last);
+    return last < first ? -EBADMSG : conc_bitset_add_range(set, (size_t)first, (size_t)last);
 }
 
 int
 conc_cpulist_parse(const char *text, size_t length, struct conc_bitset *set)
 {
-    struct cursor c = {text, text + length};
-    if (length > 0 && c.end[-1] == '\n')
-        c.end--;
-    if (c.at == c.end)
+    struct conc_scan scan = conc_scan_over(text, length);
+    if (conc_scan_end(&scan))
         return 0;
     do {
-        int err = parse_item(&c, set);
+        int err = parse_item(&scan, set);
         if (err != 0)
             return err;
-    } while (accept(&c, ','));
-    return c.at == c.end ? 0 : -EBADMSG;
+    } while (conc_scan_char(&scan, ','));
+    return conc_scan_end(&scan) ? 0 : -EBADMSG;
 }

@@ -4,15 +4,14 @@
 #include "topology/sysfs.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "os/file.h"
 #include "topology/cpulist.h"
+#include "topology/sysfs_text.h"
 
 #define CPU_FOLDER "sys/devices/system/cpu"
 #define NODE_FOLDER "sys/devices/system/node"
@@ -47,23 +46,6 @@ read_text(struct reader *r, const char *format, ...)
     return 0;
 }
 
-/* The text just read as a whole number >= 0 with an optional K, M or G. Some files hold -1 for "not known". */
-static int
-parse_number(const struct reader *r, int64_t *value)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(r->text, &end, 10);
-    if (end == r->text || errno != 0)
-        return -EBADMSG;
-    int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-    end += shift != 0;
-    if ((*end != '\n' && *end != '\0') || number > INT64_MAX >> shift)
-        return -EBADMSG;
-    *value = number < 0 ? CONC_UNKNOWN : (int64_t)number << shift;
-    return 0;
-}
-
 /* After read_text(): a missing file is CONC_UNKNOWN. */
 static int
 number_of(const struct reader *r, int err, int64_t *value)
@@ -71,7 +53,7 @@ number_of(const struct reader *r, int err, int64_t *value)
     *value = CONC_UNKNOWN;
     if (is_missing(err))
         return 0;
-    return err != 0 ? err : parse_number(r, value);
+    return err != 0 ? err : conc_sysfs_parse_number(r->text, r->length, value);
 }
 
 /* After read_text(): a missing file is the empty set. */
@@ -118,38 +100,6 @@ read_ids(struct reader *r, const char *folder, const char *prefix, struct conc_b
     return is_missing(err) ? 0 : err;
 }
 
-/* "Node 0 MemTotal:  4548812 kB": the number behind `key`. */
-static int
-parse_meminfo(const struct reader *r, const char *key, int64_t *bytes)
-{
-    const char *at = strstr(r->text, key);
-    if (at == NULL)
-        return 0;
-    char *end;
-    errno = 0;
-    long long kib = strtoll(at + strlen(key), &end, 10);
-    if (errno != 0 || kib < 0 || kib > INT64_MAX / 1024 || strncmp(end, " kB", 3) != 0)
-        return -EBADMSG;
-    *bytes = (int64_t)kib * 1024;
-    return 0;
-}
-
-/* One number for each online node, in order of id. */
-static int
-parse_distances(const struct reader *r, struct conc_topology_node *node, size_t node_count)
-{
-    const char *at = r->text;
-    for (size_t i = 0; i < node_count; i++) {
-        char *end;
-        long value = strtol(at, &end, 10);
-        if (end == at || value < 0 || value > INT_MAX)
-            return -EBADMSG;
-        node->distance[i] = value;
-        at = end;
-    }
-    return *at == '\0' || strcmp(at, "\n") == 0 || strcmp(at, " \n") == 0 ? 0 : -EBADMSG;
-}
-
 static int
 read_node(struct reader *r, struct conc_topology_node *node, size_t node_count)
 {
@@ -159,9 +109,9 @@ read_node(struct reader *r, struct conc_topology_node *node, size_t node_count)
     node->memory_total = node->memory_free = CONC_UNKNOWN;
     err = read_text(r, NODE_FOLDER "/node%u/meminfo", node->id);
     if (err == 0)
-        err = parse_meminfo(r, "MemTotal:", &node->memory_total);
+        err = conc_sysfs_parse_meminfo(r->text, r->length, "MemTotal", &node->memory_total);
     if (err == 0)
-        err = parse_meminfo(r, "MemFree:", &node->memory_free);
+        err = conc_sysfs_parse_meminfo(r->text, r->length, "MemFree", &node->memory_free);
     if (err != 0 && !is_missing(err))
         return err;
 
@@ -172,7 +122,7 @@ read_node(struct reader *r, struct conc_topology_node *node, size_t node_count)
         node->distance[i] = CONC_UNKNOWN;
     err = read_text(r, NODE_FOLDER "/node%u/distance", node->id);
     if (err == 0)
-        err = parse_distances(r, node, node_count);
+        err = conc_sysfs_parse_distances(r->text, r->length, node->distance, node_count);
     return is_missing(err) ? 0 : err;
 }
 
@@ -220,21 +170,6 @@ read_cpu(struct reader *r, struct conc_topology_cpu *cpu)
     return list_of(r, read_text(r, CPU_FOLDER "/cpu%zu/topology/thread_siblings_list", cpu->id), &cpu->siblings);
 }
 
-static int
-parse_cache_type(const struct reader *r, enum conc_cache_type *type)
-{
-    static const char *const names[] = {
-        [CONC_CACHE_DATA] = "Data", [CONC_CACHE_INSTRUCTION] = "Instruction", [CONC_CACHE_UNIFIED] = "Unified",
-    };
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        if (strncmp(r->text, names[i], strlen(names[i])) == 0) {
-            *type = (enum conc_cache_type)i;
-            return 0;
-        }
-    }
-    return -EBADMSG;
-}
-
 /* -ENOENT: the CPU has no cache with this index. */
 static int
 read_cache(struct reader *r, size_t cpu, int index, struct conc_topology_cache *cache)
@@ -243,13 +178,13 @@ read_cache(struct reader *r, size_t cpu, int index, struct conc_topology_cache *
     int err = read_text(r, CPU_FOLDER "/cpu%zu/cache/index%d/level", cpu, index);
     if (err != 0)
         return is_missing(err) ? -ENOENT : err;
-    err = parse_number(r, &level);
+    err = conc_sysfs_parse_number(r->text, r->length, &level);
     if (err != 0 || level < 1 || level > 9)
         return -EBADMSG;
     cache->level = (int)level;
     err = read_text(r, CPU_FOLDER "/cpu%zu/cache/index%d/type", cpu, index);
     if (err == 0)
-        err = parse_cache_type(r, &cache->type);
+        err = conc_sysfs_parse_cache_type(r->text, r->length, &cache->type);
     if (err != 0)
         return is_missing(err) ? -EBADMSG : err;
     err = number_of(r, read_text(r, CPU_FOLDER "/cpu%zu/cache/index%d/size", cpu, index), &cache->size);

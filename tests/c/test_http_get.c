@@ -143,22 +143,9 @@ test_stop(void)
     conc_kernel_http_get.drop(&get);
 }
 
-static void
-test_urls(void)
-{
-    static const char *const good[] = {"http://a", "HTTPS://a/b?c=d#e", "http://127.0.0.1:80/", "http://[::1]/"};
-    static const char *const bad[] = {"", "a", "http:", "http://", "http:///a", "http://:80", "ftp://a", "file:///a",
-                                      "http://a b", "http://a/\n", "http://a/\xc3\xa4", " http://a", "http://?x"};
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        CHECK(conc_http_url_valid(good[i]));
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        CHECK(!conc_http_url_valid(bad[i]));
-}
-
 int
 main(void)
 {
-    test_urls();
     const struct conc_curl *curl;
     int err;
     MAY_LACK_MEMORY(err = conc_curl_get(&curl));

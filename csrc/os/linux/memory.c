@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "os/proc_text.h"
 
 #define HUGE_SIZE_FILE "sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
@@ -25,16 +26,17 @@ conc_memory_page_size(void)
 size_t
 conc_memory_huge_page_size(void)
 {
-    size_t size = 0;
+    uint64_t size = 0;
     char text[32];
     int root = conc_root_open("/");
     if (root >= 0) {
-        if (conc_file_read(root, HUGE_SIZE_FILE, text, sizeof(text)) <= 0 || sscanf(text, "%zu", &size) != 1)
+        ssize_t n = conc_file_read(root, HUGE_SIZE_FILE, text, sizeof(text));
+        if (n <= 0 || conc_proc_number(text, (size_t)n, &size) != 0 || size > SIZE_MAX)
             size = 0;
         conc_root_close(root);
     }
     size_t page = conc_memory_page_size();
-    return size > page ? size : page;
+    return size > page ? (size_t)size : page;
 }
 
 int

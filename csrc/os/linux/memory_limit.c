@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "os/file.h"
+#include "os/proc_text.h"
 
 #define TEXT_SIZE 16384
 #define PATH_SIZE 4096
@@ -26,31 +26,14 @@ static const struct controller version_2 = {
     "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file",
 };
 
-/* The number after `key` at the start of a line of "key number" or "key: number". */
-static bool
-find_number(const char *text, const char *key, uint64_t *value)
-{
-    size_t length = strlen(key);
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, key, length) == 0 && (line[length] == ' ' || line[length] == ':')) {
-            *value = strtoull(line + length + 1, NULL, 10);
-            return true;
-        }
-    }
-    return false;
-}
-
+/* Whether the file holds a limit or an amount, and not "max". */
 static bool
 read_number(int root, const char *folder, const char *name, uint64_t *value)
 {
     char path[PATH_SIZE + 64], text[64];
     snprintf(path, sizeof(path), "%s/%s", folder, name);
-    if (conc_file_read(root, path, text, sizeof(text)) <= 0)
-        return false;
-    char *end;
-    *value = strtoull(text, &end, 10);
-    return end != text;         /* "max" is no number: no limit */
+    ssize_t n = conc_file_read(root, path, text, sizeof(text));
+    return n > 0 && conc_proc_number(text, (size_t)n, value) == 0;
 }
 
 static void
@@ -62,21 +45,25 @@ tighten_by_group(int root, const struct controller *controller, const char *fold
         return;
     char path[PATH_SIZE + 64], text[TEXT_SIZE];
     snprintf(path, sizeof(path), "%s/memory.stat", folder);
-    if (conc_file_read(root, path, text, sizeof(text)) > 0)
-        (void)find_number(text, controller->droppable, &droppable);
+    ssize_t n = conc_file_read(root, path, text, sizeof(text));
+    if (n > 0)
+        (void)conc_proc_number_line(text, (size_t)n, controller->droppable, &droppable);
     uint64_t held = usage > droppable ? usage - droppable : 0;
     uint64_t left = limit > held ? limit - held : 0;
     if (left < *least)
         *least = left;
 }
 
-/* `group` is the path of the process's group, as /proc/self/cgroup has it. */
+/* By the group of the process and by those above it. */
 static void
-tighten_by_groups(int root, const struct controller *controller, const char *group, uint64_t *least)
+tighten_by_groups(int root, const struct conc_proc_cgroup *group, uint64_t *least)
 {
+    const struct controller *controller = group->version == 2 ? &version_2 : &version_1;
     char folder[PATH_SIZE];
-    int length = snprintf(folder, sizeof(folder), "%s%s", controller->mount, group);
-    if (length < 0 || (size_t)length >= sizeof(folder) || strstr(group, "..") != NULL)
+    if (group->length >= sizeof(folder))
+        return;
+    int length = snprintf(folder, sizeof(folder), "%s%.*s", controller->mount, (int)group->length, group->path);
+    if (length < 0 || (size_t)length >= sizeof(folder))
         return;
     size_t top = strlen(controller->mount);
     for (;;) {
@@ -95,23 +82,16 @@ conc_memory_available(uint64_t *bytes)
     if (root < 0)
         return root;
     char text[TEXT_SIZE];
-    uint64_t least = UINT64_MAX, kib;
-    if (conc_file_read(root, "proc/meminfo", text, sizeof(text)) > 0 && find_number(text, "MemAvailable", &kib))
-        least = kib * 1024;
-    if (conc_file_read(root, "proc/self/cgroup", text, sizeof(text)) > 0) {
-        char *rest = text;
-        for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-            char *controllers = strchr(line, ':');
-            char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-            if (group == NULL)
-                continue;
-            *group++ = '\0';
-            if (strcmp(controllers + 1, "") == 0)
-                tighten_by_groups(root, &version_2, group, &least);
-            else if (strcmp(controllers + 1, "memory") == 0)
-                tighten_by_groups(root, &version_1, group, &least);
-        }
-    }
+    uint64_t least = UINT64_MAX;
+    int64_t available;
+    ssize_t n = conc_file_read(root, "proc/meminfo", text, sizeof(text));
+    if (n > 0 && conc_proc_kib_line(text, (size_t)n, "MemAvailable", &available) == 0)
+        least = (uint64_t)available;
+    n = conc_file_read(root, "proc/self/cgroup", text, sizeof(text));
+    struct conc_scan lines = conc_scan_over(text, n > 0 ? (size_t)n : 0);
+    struct conc_proc_cgroup group;
+    while (conc_proc_next_cgroup(&lines, &group))
+        tighten_by_groups(root, &group, &least);
     conc_root_close(root);
     if (least == UINT64_MAX)
         return -ENODATA;

@@ -3,36 +3,13 @@
 #include "os/noise.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define STEAL_COLUMN 8
+#include "os/proc_text.h"
 
 /* The CPUs' lines come first; this is room for some 700 of them. The rest of the file is not asked for. */
 #define STAT_TEXT 65536
-
-static int64_t
-parse_steal(const char *text, size_t cpu)
-{
-    char prefix[32];
-    int length = snprintf(prefix, sizeof(prefix), "\ncpu%zu ", cpu);
-    const char *at = strstr(text, prefix);
-    if (at == NULL)
-        return CONC_NOISE_UNKNOWN;
-    at += length;
-    for (int column = 1;; column++) {
-        char *end;
-        long long value = strtoll(at, &end, 10);
-        if (end == at || *end == '\0')
-            return CONC_NOISE_UNKNOWN;
-        if (column == STEAL_COLUMN)
-            return value;
-        at = end;
-    }
-}
 
 static int64_t
 read_steal(size_t cpu)
@@ -41,12 +18,10 @@ read_steal(size_t cpu)
     int fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return CONC_NOISE_UNKNOWN;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n = read(fd, text, sizeof(text));
     close(fd);
-    if (n <= 0)
-        return CONC_NOISE_UNKNOWN;
-    text[n] = '\0';
-    return parse_steal(text, cpu);
+    int64_t ticks;
+    return n > 0 && conc_proc_steal(text, (size_t)n, cpu, &ticks) == 0 ? ticks : CONC_NOISE_UNKNOWN;
 }
 
 int

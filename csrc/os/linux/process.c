@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 
 #include "os/clock.h"
 #include "os/descriptor.h"
+#include "os/proc_text.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -154,8 +154,8 @@ conc_process_signal(const struct conc_process *process, int signal_number)
     return kill(process->pid, signal_number) == 0 ? 0 : -errno;
 }
 
-/* The whole of /proc/<pid>/<name>, cut at size - 1 bytes, as a string. */
-static int
+/* The bytes of /proc/<pid>/<name>, cut at `size`: how many, or a negative errno. */
+static int64_t
 read_proc(int pid, const char *name, char *text, size_t size)
 {
     char path[64];
@@ -163,52 +163,46 @@ read_proc(int pid, const char *name, char *text, size_t size)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? -ESRCH : -errno;
-    int64_t n = conc_descriptor_read(fd, text, size - 1);
+    int64_t n = conc_descriptor_read(fd, text, size);
     close(fd);
-    if (n < 0)
-        return (int)n;
-    text[n] = '\0';
-    return 0;
+    return n;
 }
 
-/* proc(5): after the command's name, in parentheses, come the state (field 3) and numbers; 10 and 12 are the faults,
- * 14 and 15 the times in clock ticks. */
 static int
-parse_stat(const char *text, int64_t tick_ns, struct conc_process_usage *usage)
+read_times(int pid, struct conc_process_usage *usage)
 {
-    const char *end = strrchr(text, ')');
-    long long value[4];
-    if (end == NULL ||
-        sscanf(end + 1, " %*c %*s %*s %*s %*s %*s %*s %lld %*s %lld %*s %lld %lld", &value[0], &value[1], &value[2],
-               &value[3]) != 4)
-        return -EBADMSG;
-    usage->minor_faults = value[0];
-    usage->major_faults = value[1];
-    usage->user_ns = value[2] * tick_ns;
-    usage->system_ns = value[3] * tick_ns;
+    char text[4096];
+    struct conc_proc_times times;
+    int64_t n = read_proc(pid, "stat", text, sizeof(text));
+    int err = n < 0 ? (int)n : conc_proc_times_of(text, (size_t)n, &times);
+    if (err != 0)
+        return err;
+    long ticks = sysconf(_SC_CLK_TCK);
+    int64_t tick_ns = CONC_NS_PER_S / (ticks > 0 ? ticks : 100);
+    usage->minor_faults = times.minor_faults;
+    usage->major_faults = times.major_faults;
+    usage->user_ns = times.user_ticks * tick_ns;
+    usage->system_ns = times.system_ticks * tick_ns;
     return 0;
 }
 
-/* An ended process has no memory and no such line. */
+/* An ended process has no memory and no such line: the peak stays unknown. */
 static void
-parse_peak(const char *text, struct conc_process_usage *usage)
+read_peak(int pid, struct conc_process_usage *usage)
 {
-    const char *line = strstr(text, "\nVmHWM:");
-    if (line != NULL)
-        usage->max_rss_bytes = strtoll(line + 7, NULL, 10) * 1024;
+    char text[4096];
+    int64_t n = read_proc(pid, "status", text, sizeof(text));
+    if (n >= 0)
+        (void)conc_proc_kib_line(text, (size_t)n, "VmHWM", &usage->max_rss_bytes);
 }
 
 int
 conc_process_usage_now(const struct conc_process *process, struct conc_process_usage *usage)
 {
-    char text[4096];
-    long ticks = sysconf(_SC_CLK_TCK);
     usage_unknown(usage);
-    int err = read_proc(process->pid, "stat", text, sizeof(text));
+    int err = read_times(process->pid, usage);
     if (err == 0)
-        err = parse_stat(text, CONC_NS_PER_S / (ticks > 0 ? ticks : 100), usage);
-    if (err == 0 && read_proc(process->pid, "status", text, sizeof(text)) == 0)
-        parse_peak(text, usage);
+        read_peak(process->pid, usage);
     /* Had somebody else reaped it, the number could be another process's by now. */
     int alive = process->pidfd >= 0 ? conc_process_signal(process, 0) : 0;
     return alive != 0 ? alive : err;
@@ -219,11 +213,9 @@ conc_process_usage_now(const struct conc_process *process, struct conc_process_u
 int64_t
 conc_process_own_max_rss(void)
 {
-    char text[4096];
     struct conc_process_usage usage;
     usage_unknown(&usage);
-    if (read_proc(getpid(), "status", text, sizeof(text)) == 0)
-        parse_peak(text, &usage);
+    read_peak(getpid(), &usage);
     return usage.max_rss_bytes;
 }
 

@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/proc_text.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
 
@@ -22,17 +22,6 @@ static clockid_t
 cpu_clock_of(int tid)
 {
     return (clockid_t)((~(unsigned)tid << 3) | 6u);
-}
-
-/* The letter follows the command name, which is in parentheses and may itself hold any character. */
-static int
-parse_state_letter(const char *stat, char *letter)
-{
-    const char *end = strrchr(stat, ')');
-    if (end == NULL || end[1] != ' ' || end[2] == '\0')
-        return -EBADMSG;
-    *letter = end[2];
-    return 0;
 }
 
 static int
@@ -44,13 +33,12 @@ read_state_letter(int tid, char *letter)
     if (fd < 0)
         return -errno;
     char text[512];
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n = read(fd, text, sizeof(text));
     int err = n < 0 ? -errno : 0;
     close(fd);
     if (err != 0)
         return err;
-    text[n] = '\0';
-    return parse_state_letter(text, letter);
+    return conc_proc_state_letter(text, (size_t)n, letter);
 }
 
 /* Whether the thread's CPU clock moves while we look: its resolution is a nanosecond while it is on a CPU. */

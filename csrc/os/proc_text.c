@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/proc_text.c - see the header. */
+#include "os/proc_text.h"
+
+#include <errno.h>
+
+#define STEAL_COLUMN 8
+
+/* The cursor behind the last ')', so that what the command is called does not matter. */
+static bool
+after_command(struct conc_scan *scan)
+{
+    const char *at = scan->end;
+    while (at != scan->at && at[-1] != ')')
+        at--;
+    if (at == scan->at)
+        return false;
+    scan->at = at;
+    return true;
+}
+
+static bool
+take_letter(struct conc_scan *scan, char *letter)
+{
+    if (!conc_scan_char(scan, ' ') || scan->at == scan->end)
+        return false;
+    char c = *scan->at;
+    if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+        return false;
+    *letter = c;
+    scan->at++;
+    return conc_scan_char(scan, ' ');
+}
+
+int
+conc_proc_state_letter(const char *text, size_t length, char *letter)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    char found;
+    if (!after_command(&scan) || !take_letter(&scan, &found))
+        return -EBADMSG;
+    *letter = found;
+    return 0;
+}
+
+/* Passes over `count` fields with the blank behind each. */
+static bool
+skip_fields(struct conc_scan *scan, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!conc_scan_field(scan) || !conc_scan_char(scan, ' '))
+            return false;
+    }
+    return true;
+}
+
+/* A number with the blank behind it, without which the text may have been cut within it. */
+static bool
+take_field(struct conc_scan *scan, int64_t most, int64_t *value)
+{
+    uint64_t number;
+    if (conc_scan_number(scan, (uint64_t)most, &number) != 0 || !conc_scan_char(scan, ' '))
+        return false;
+    *value = (int64_t)number;
+    return true;
+}
+
+int
+conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *times)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    struct conc_proc_times found;
+    char letter;
+    if (!after_command(&scan) || !take_letter(&scan, &letter) || !skip_fields(&scan, 6) ||
+        !take_field(&scan, INT64_MAX, &found.minor_faults) || !skip_fields(&scan, 1) ||
+        !take_field(&scan, INT64_MAX, &found.major_faults) || !skip_fields(&scan, 1) ||
+        !take_field(&scan, CONC_PROC_TICKS_MAX, &found.user_ticks) ||
+        !take_field(&scan, CONC_PROC_TICKS_MAX, &found.system_ticks))
+        return -EBADMSG;
+    *times = found;
+    return 0;
+}
+
+int
+conc_proc_kib_line(const char *text, size_t length, const char *key, int64_t *bytes)
+{
+    struct conc_scan scan = conc_scan_over(text, length), line;
+    while (conc_scan_line(&scan, &line)) {
+        if (!conc_scan_word(&line, key) || !conc_scan_char(&line, ':'))
+            continue;
+        uint64_t kib;
+        (void)conc_scan_blanks(&line);
+        if (conc_scan_number(&line, INT64_MAX / 1024, &kib) != 0 || !conc_scan_word(&line, " kB") ||
+            line.at != line.end)
+            return -EBADMSG;
+        *bytes = (int64_t)kib * 1024;
+        return 0;
+    }
+    return -ENODATA;
+}
+
+int
+conc_proc_number_line(const char *text, size_t length, const char *key, uint64_t *number)
+{
+    struct conc_scan scan = conc_scan_over(text, length), line;
+    while (conc_scan_line(&scan, &line)) {
+        if (!conc_scan_word(&line, key) || !conc_scan_char(&line, ' '))
+            continue;
+        uint64_t found;
+        if (conc_scan_number(&line, UINT64_MAX, &found) != 0 || line.at != line.end)
+            return -EBADMSG;
+        *number = found;
+        return 0;
+    }
+    return -ENODATA;
+}
+
+int
+conc_proc_number(const char *text, size_t length, uint64_t *number)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    if (conc_scan_word(&scan, "max"))
+        return conc_scan_end(&scan) ? -ENODATA : -EBADMSG;
+    uint64_t found;
+    if (conc_scan_number(&scan, UINT64_MAX, &found) != 0 || !conc_scan_end(&scan))
+        return -EBADMSG;
+    *number = found;
+    return 0;
+}
+
+int
+conc_proc_steal(const char *text, size_t length, size_t cpu, int64_t *ticks)
+{
+    struct conc_scan scan = conc_scan_over(text, length), line;
+    while (conc_scan_line(&scan, &line)) {
+        uint64_t number;
+        if (!conc_scan_word(&line, "cpu") || conc_scan_number(&line, SIZE_MAX, &number) != 0 || number != cpu)
+            continue;
+        for (int column = 1; column <= STEAL_COLUMN; column++) {
+            if (!conc_scan_blanks(&line) || conc_scan_number(&line, INT64_MAX, &number) != 0)
+                return -EBADMSG;
+        }
+        /* Behind the last byte of a text that was cut the number may go on. */
+        if (line.end == scan.end && line.at == line.end)
+            return -EBADMSG;
+        if (line.at != line.end && !conc_scan_blanks(&line))
+            return -EBADMSG;
+        *ticks = (int64_t)number;
+        return 0;
+    }
+    return -ENODATA;
+}
+
+/* Whether a path that begins with a slash has a component "..". */
+static bool
+leads_up(struct conc_scan path)
+{
+    while (conc_scan_char(&path, '/')) {
+        const char *start = path.at;
+        while (path.at != path.end && *path.at != '/')
+            path.at++;
+        if (path.at - start == 2 && start[0] == '.' && start[1] == '.')
+            return true;
+    }
+    return false;
+}
+
+bool
+conc_proc_next_cgroup(struct conc_scan *lines, struct conc_proc_cgroup *group)
+{
+    struct conc_scan line;
+    while (conc_scan_line(lines, &line)) {
+        uint64_t hierarchy;
+        if (conc_scan_number(&line, UINT64_MAX, &hierarchy) != 0 || !conc_scan_char(&line, ':'))
+            continue;
+        int version = conc_scan_word(&line, "memory:") ? 1 : conc_scan_char(&line, ':') ? 2 : 0;
+        if (version == 0 || line.at == line.end || *line.at != '/' || leads_up(line))
+            continue;
+        *group = (struct conc_proc_cgroup){version, line.at, (size_t)(line.end - line.at)};
+        return true;
+    }
+    return false;
+}

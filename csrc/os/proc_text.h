@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/proc_text.h - what stands in files of /proc and of control groups (proc(5), cgroups(7)), as pure functions of their
+ * bytes, which need no terminator. No system call: these are the formats, and the files of os/linux read them.
+ *
+ * Functions answer 0, -ENODATA when the text has no such line, or -EBADMSG when it is not in its format; results are
+ * written on 0 alone. */
+#ifndef CONC_OS_PROC_TEXT_H
+#define CONC_OS_PROC_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/scan.h"
+
+/* The state of a task's `stat`: the letter after the command's name, which is in parentheses and may itself hold any
+ * character. */
+int conc_proc_state_letter(const char *text, size_t length, char *letter);
+
+struct conc_proc_times {
+    int64_t minor_faults, major_faults;
+    int64_t user_ticks, system_ticks;   /* at most CONC_PROC_TICKS_MAX each: they can be made nanoseconds */
+};
+#define CONC_PROC_TICKS_MAX INT64_C(9000000000)     /* times a second's nanoseconds it still fits */
+
+/* Fields 10, 12, 14 and 15 of a task's `stat`. */
+int conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *times);
+
+/* Bytes of the line "KEY:  123 kB": `status`, and /proc/meminfo. */
+int conc_proc_kib_line(const char *text, size_t length, const char *key, int64_t *bytes);
+
+/* The number of the line "KEY 123": memory.stat. */
+int conc_proc_number_line(const char *text, size_t length, const char *key, uint64_t *number);
+
+/* A file that holds one number. "max", which is no limit, is -ENODATA. */
+int conc_proc_number(const char *text, size_t length, uint64_t *number);
+
+/* The steal time of a CPU in clock ticks: the eighth number of its line of /proc/stat. The text may be cut anywhere. */
+int conc_proc_steal(const char *text, size_t length, size_t cpu, int64_t *ticks);
+
+struct conc_proc_cgroup {
+    int version;                        /* of the hierarchy: 2, or 1 for the memory controller's own */
+    const char *path;                   /* [borrowed] of the group, from the first slash; not terminated */
+    size_t length;
+};
+
+/* Takes lines of /proc/self/cgroup ("4:memory:/a/b", "0::/a/b") up to the next that says where the process's memory is
+ * limited. A path that leads out of the mounted hierarchy (a component "..") is passed over. False when there is none. */
+bool conc_proc_next_cgroup(struct conc_scan *lines, struct conc_proc_cgroup *group);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_proc_text.c - the formats of /proc and of control groups, and of single files of sysfs. tests/fuzz tries the rest. */
+#include "os/proc_text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "check.h"
+#include "topology/sysfs_text.h"
+
+#define TEXT(literal) (literal), sizeof(literal) - 1
+
+static void
+test_stat_of_a_task(void)
+{
+    static const char line[] = "7 (a) R 1 (b) S 1 7 7 0 -1 4194304 93 5 2 1 30 40 0 0 20 0 1 0 123\n";
+    char letter = '?';
+    struct conc_proc_times times;
+    CHECK_EQ(conc_proc_state_letter(TEXT(line), &letter), 0);
+    CHECK_EQ(letter, 'S');
+    CHECK_EQ(conc_proc_times_of(TEXT(line), &times), 0);
+    CHECK_EQ(times.minor_faults, 93);
+    CHECK_EQ(times.major_faults, 2);
+    CHECK_EQ(times.user_ticks, 30);
+    CHECK_EQ(times.system_ticks, 40);
+    static const char *const bad[] = {"", ")", ") ", ") S", "7 (a S 1", ") 7 1", ")S 1"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CHECK_EQ(conc_proc_state_letter(bad[i], strlen(bad[i]), &letter), -EBADMSG);
+    CHECK_EQ(letter, 'S');
+    CHECK_EQ(conc_proc_times_of(TEXT(") S 1 7 7 0 -1 4194304 93 5 2 1 30 40"), &times), -EBADMSG);
+    CHECK_EQ(conc_proc_times_of(TEXT(") S 1 7 7 0 -1 4194304 93 5 2 1 9000000001 40 0\n"), &times), -EBADMSG);
+}
+
+static void
+test_lines(void)
+{
+    int64_t bytes = 0;
+    uint64_t number = 0;
+    static const char status[] = "Name:\tx\nVmPeak:\t  99 kB\nVmHWM:\t   12 kB\nVmRSS:\t 1 kB\n";
+    CHECK_EQ(conc_proc_kib_line(TEXT(status), "VmHWM", &bytes), 0);
+    CHECK_EQ(bytes, 12 * 1024);
+    CHECK_EQ(conc_proc_kib_line(TEXT(status), "HWM", &bytes), -ENODATA);
+    CHECK_EQ(conc_proc_kib_line(TEXT("VmHWM: 12\n"), "VmHWM", &bytes), -EBADMSG);
+    CHECK_EQ(conc_proc_kib_line(TEXT("MemAvailable: 18014398509481984 kB\n"), "MemAvailable", &bytes), -EBADMSG);
+    static const char stat[] = "anon 1\ninactive_file 4096\ntotal_inactive_file 8192\n";
+    CHECK_EQ(conc_proc_number_line(TEXT(stat), "inactive_file", &number), 0);
+    CHECK_EQ(number, 4096);
+    CHECK_EQ(conc_proc_number_line(TEXT(stat), "inactive", &number), -ENODATA);
+    CHECK_EQ(conc_proc_number_line(TEXT("inactive_file -1\n"), "inactive_file", &number), -EBADMSG);
+}
+
+static void
+test_single_numbers(void)
+{
+    uint64_t number = 0;
+    CHECK_EQ(conc_proc_number(TEXT("18446744073709551615\n"), &number), 0);
+    CHECK(number == UINT64_MAX);
+    CHECK_EQ(conc_proc_number(TEXT("18446744073709551616\n"), &number), -EBADMSG);
+    CHECK_EQ(conc_proc_number(TEXT("max\n"), &number), -ENODATA);
+    CHECK_EQ(conc_proc_number(TEXT("maximum\n"), &number), -EBADMSG);
+    CHECK_EQ(conc_proc_number(TEXT("-1\n"), &number), -EBADMSG);
+    CHECK_EQ(conc_proc_number(TEXT(""), &number), -EBADMSG);
+}
+
+static void
+test_steal(void)
+{
+    static const char stat[] = "cpu  9 9 9 9 9 9 9 99 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu10 1 1 1 1 1 1 1 77 0 0\nintr 1\n";
+    int64_t ticks = 0;
+    CHECK_EQ(conc_proc_steal(TEXT(stat), 0, &ticks), 0);
+    CHECK_EQ(ticks, 8);
+    CHECK_EQ(conc_proc_steal(TEXT(stat), 10, &ticks), 0);
+    CHECK_EQ(ticks, 77);
+    CHECK_EQ(conc_proc_steal(TEXT(stat), 1, &ticks), -ENODATA);
+    CHECK_EQ(conc_proc_steal(TEXT("cpu0 1 2 3 4 5 6 7 8"), 0, &ticks), -EBADMSG);      /* cut: it might be 80 */
+    CHECK_EQ(conc_proc_steal(TEXT("cpu0 1 2 3 4 5 6 7 8\n"), 0, &ticks), 0);
+    CHECK_EQ(conc_proc_steal(TEXT("cpu0 1 2 3 4\nintr 5 6 7 8\n"), 0, &ticks), -EBADMSG);
+}
+
+static void
+expect_group(struct conc_scan *lines, int version, const char *path)
+{
+    struct conc_proc_cgroup group;
+    CHECK(conc_proc_next_cgroup(lines, &group));
+    CHECK_EQ(group.version, version);
+    CHECK_EQ(group.length, strlen(path));
+    CHECK(memcmp(group.path, path, group.length) == 0);
+}
+
+static void
+test_groups(void)
+{
+    static const char text[] = "12:cpu,cpuacct:/a\n5:memory:/b:c/d\n1:name=systemd:/x\n4:memory:/../up\n"
+                               "0::/user..slice/e\n0::relative\nnonsense\n0::/";
+    struct conc_scan lines = conc_scan_over(TEXT(text));
+    expect_group(&lines, 1, "/b:c/d");
+    expect_group(&lines, 2, "/user..slice/e");          /* dots within a name lead nowhere */
+    expect_group(&lines, 2, "/");
+    struct conc_proc_cgroup group;
+    CHECK(!conc_proc_next_cgroup(&lines, &group));
+}
+
+static void
+test_sysfs(void)
+{
+    int64_t value = 0, distance[2] = {0, 0};
+    enum conc_cache_type type;
+    CHECK_EQ(conc_sysfs_parse_number(TEXT("32K\n"), &value), 0);
+    CHECK_EQ(value, 32768);
+    CHECK_EQ(conc_sysfs_parse_number(TEXT("-1\n"), &value), 0);
+    CHECK_EQ(value, CONC_UNKNOWN);
+    CHECK_EQ(conc_sysfs_parse_number(TEXT("9223372036854775807\n"), &value), 0);
+    CHECK_EQ(conc_sysfs_parse_number(TEXT("9223372036854775807K\n"), &value), -EBADMSG);
+    CHECK_EQ(conc_sysfs_parse_number(TEXT("4\0 5"), &value), -EBADMSG);
+    CHECK_EQ(conc_sysfs_parse_distances(TEXT("10 21\n"), distance, 2), 0);
+    CHECK_EQ(distance[1], 21);
+    CHECK_EQ(conc_sysfs_parse_distances(TEXT("10\n21\n"), distance, 2), -EBADMSG);
+    CHECK_EQ(conc_sysfs_parse_cache_type(TEXT("Unified\n"), &type), 0);
+    CHECK_EQ(type, CONC_CACHE_UNIFIED);
+    CHECK_EQ(conc_sysfs_parse_cache_type(TEXT("Database\n"), &type), -EBADMSG);
+    CHECK_EQ(conc_sysfs_parse_meminfo(TEXT("Node 0 MemFree: 1 kB\nNode 0 MemTotal:  3 kB\n"), "MemTotal", &value), 0);
+    CHECK_EQ(value, 3 * 1024);
+    CHECK_EQ(conc_sysfs_parse_meminfo(TEXT("Node 0 MemTotal: 3 kBytes\n"), "MemTotal", &value), -EBADMSG);
+    CHECK_EQ(conc_sysfs_parse_meminfo(TEXT(""), "MemTotal", &value), 0);
+    CHECK_EQ(value, CONC_UNKNOWN);
+}
+
+int
+main(void)
+{
+    test_stat_of_a_task();
+    test_lines();
+    test_single_numbers();
+    test_steal();
+    test_groups();
+    test_sysfs();
+    return 0;
+}
