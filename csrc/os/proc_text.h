@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os/proc_text.h - what stands in files of /proc and of control groups (proc(5), cgroups(7)), as pure functions of their
- * bytes, which need no terminator. No system call: these are the formats, and the files of os/linux read them.
+/* os/proc_text.h - what stands in files of /proc and of control groups (proc(5), cgroups(7)), as pure functions of
+ * their bytes, which need no terminator. No system call: these are the formats, and the files of os/linux read them.
  *
  * Functions answer 0, -ENODATA when the text has no such line, or -EBADMSG when it is not in its format; results are
  * written on 0 alone. */
@@ -45,7 +45,7 @@ struct conc_proc_cgroup {
 };
 
 /* Takes lines of /proc/self/cgroup ("4:memory:/a/b", "0::/a/b") up to the next that says where the process's memory is
- * limited. A path that leads out of the mounted hierarchy (a component "..") is passed over. False when there is none. */
+ * limited. A path that leads out of the mounted hierarchy (a component "..") is passed over. False at the end. */
 bool conc_proc_next_cgroup(struct conc_scan *lines, struct conc_proc_cgroup *group);
 
 #endif

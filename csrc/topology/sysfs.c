@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "os/file.h"
+#include "os/memory.h"
 #include "topology/cpulist.h"
 #include "topology/sysfs_text.h"
 
@@ -131,6 +132,8 @@ read_nodes(struct reader *r, const struct conc_bitset *cpus, struct conc_topolog
 {
     struct conc_bitset ids = {0};
     int err = read_ids(r, NODE_FOLDER, "node", &ids);
+    if (err == 0 && conc_bitset_next(&ids, CONC_NODE_LIMIT) != CONC_BITSET_END)
+        err = -EBADMSG;         /* every node has a distance to every other */
     size_t count = conc_bitset_count(&ids);
     topology->nodes_from = count > 0 ? CONC_NODES_READ : CONC_NODES_ASSUMED;
     if (err == 0 && count == 0)

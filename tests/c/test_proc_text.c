@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_proc_text.c - the formats of /proc and of control groups, and of single files of sysfs. tests/fuzz tries the rest. */
+/* test_proc_text.c - the formats of /proc and of control groups, and of single files of sysfs. */
 #include "os/proc_text.h"
 
 #include <errno.h>
@@ -66,7 +66,8 @@ test_single_numbers(void)
 static void
 test_steal(void)
 {
-    static const char stat[] = "cpu  9 9 9 9 9 9 9 99 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu10 1 1 1 1 1 1 1 77 0 0\nintr 1\n";
+    static const char stat[] = "cpu  9 9 9 9 9 9 9 99 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+                               "cpu10 1 1 1 1 1 1 1 77 0 0\nintr 1\n";
     int64_t ticks = 0;
     CHECK_EQ(conc_proc_steal(TEXT(stat), 0, &ticks), 0);
     CHECK_EQ(ticks, 8);

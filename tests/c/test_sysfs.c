@@ -140,6 +140,7 @@ test_damaged(void)
     } files[] = {
         {"sys/devices/system/cpu/online", "0-1\n", "0-\n"},
         {"sys/devices/system/node/online", "0-1\n", "zero\n"},
+        {"sys/devices/system/node/online", "0-1\n", "0-1024\n"},
         {"sys/devices/system/node/node0/cpulist", "0-1\n", "0-1,\n"},
         {"sys/devices/system/node/node0/distance", "10 20\n", "10\n"},
         {"sys/devices/system/node/node1/distance", "20 10\n", "20 10 30\n"},
