@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_task_stat.c - conc_proc_state_letter() and conc_proc_times_of(): any bytes as the whole line, and any bytes as
+ * the name of the command in a line that is right, where they must not matter. */
+#include <ctype.h>
+#include <errno.h>
+
+#include "fuzz.h"
+#include "os/proc_text.h"
+
+static bool
+reference_letter(struct slow text, char *letter)
+{
+    size_t at = text.length;
+    while (at > 0 && text.text[at - 1] != ')')
+        at--;
+    if (at == 0 || text.length - at < 3 || text.text[at] != ' ' || text.text[at + 2] != ' ')
+        return false;
+    *letter = text.text[at + 1];
+    return isascii(*letter) && isalpha((unsigned char)*letter);
+}
+
+/* The fields behind the letter, each with one blank after it: 6 to pass over, a number, and so on. */
+static bool
+reference_times(struct slow text, int64_t *number)
+{
+    static const char plan[] = "......#.#.##";
+    size_t at = text.length, found = 0;
+    while (at > 0 && text.text[at - 1] != ')')
+        at--;
+    at += 3;
+    for (const char *step = plan; *step != '\0'; step++) {
+        big value;
+        size_t end = at;
+        while (end < text.length && strchr(" \t\n", text.text[end] != '\0' ? text.text[end] : 'x') == NULL)
+            end++;
+        size_t digits = slow_digits(text.text, at, &value);
+        if (end == at || end == text.length || text.text[end] != ' ' || (*step == '#' && digits != end - at))
+            return false;
+        if (*step == '#' && value > (big)(found < 2 ? INT64_MAX : CONC_PROC_TICKS_MAX))
+            return false;
+        if (*step == '#')
+            number[found++] = (int64_t)value;
+        at = end + 1;
+    }
+    return true;
+}
+
+static void
+check_as_line(const uint8_t *data, size_t size)
+{
+    struct slow copy = slow_copy(data, size);
+    char letter = '?', expected;
+    struct conc_proc_times times = {-1, -1, -1, -1};
+    int err = conc_proc_state_letter((const char *)data, size, &letter);
+    REQUIRE(err == (reference_letter(copy, &expected) ? 0 : -EBADMSG));
+    REQUIRE(letter == (err == 0 ? expected : '?'));
+    int64_t number[4] = {-1, -1, -1, -1};
+    bool has_times = err == 0 && reference_times(copy, number);
+    REQUIRE(conc_proc_times_of((const char *)data, size, &times) == (has_times ? 0 : -EBADMSG));
+    if (has_times)
+        REQUIRE(times.minor_faults == number[0] && times.major_faults == number[1] && times.user_ticks == number[2] &&
+                times.system_ticks == number[3]);
+    else
+        REQUIRE(times.minor_faults == -1 && times.system_ticks == -1);
+    free(copy.text);
+}
+
+static void
+check_as_name(const uint8_t *data, size_t size)
+{
+    static const char head[] = "7 (", tail[] = ") t 1 -7 7 0 -1 4194304 10 5 12 1 14 15 0 0 20 0 1\n";
+    size_t length = sizeof(head) - 1 + size + sizeof(tail) - 1;
+    char *line = malloc(length), letter;
+    REQUIRE(line != NULL);
+    memcpy(line, head, sizeof(head) - 1);
+    if (size > 0)
+        memcpy(line + sizeof(head) - 1, data, size);
+    memcpy(line + length - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
+    struct conc_proc_times times;
+    REQUIRE(conc_proc_state_letter(line, length, &letter) == 0 && letter == 't');
+    REQUIRE(conc_proc_times_of(line, length, &times) == 0);
+    REQUIRE(times.minor_faults == 10 && times.major_faults == 12 && times.user_ticks == 14 && times.system_ticks == 15);
+    free(line);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    check_as_line(data, size);
+    check_as_name(data, size);
+    return 0;
+}
