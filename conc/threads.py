@@ -145,6 +145,8 @@ class Thread(NativeThread):
         finally:
             # A target or an argument that points to the thread would keep both alive.
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+            # The thread keeps an exception, whose traceback keeps this frame: it must not lead back to the thread.
+            del self, target
 
     def start(self) -> None:
         """Start the thread; `ident` and `native_id` are known when it returns.
@@ -200,6 +202,7 @@ class Thread(NativeThread):
                 self._report_exception()
         finally:
             self._unregister()
+            del self  # see run()
 
     # -- its end -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +234,7 @@ class Thread(NativeThread):
             try:
                 self._value = self._conc_handle.kernel_result()
             except BaseException as error:
-                self._exception = error
+                self._exception = error.with_traceback(None)  # it would keep the frames of who happened to ask first
             self._outcome_known = True
         if not self._outcome_known:
             raise RuntimeError(f"{self.name} has no result here: it ended with the process it was started in")
@@ -245,9 +248,12 @@ class Thread(NativeThread):
             BaseException: whatever the target raised.
         """
         self._wait_for_outcome(timeout)
-        if self._exception is not None:
-            raise self._exception
-        return self._value
+        try:
+            if self._exception is not None:
+                raise self._exception
+            return self._value
+        finally:
+            del self  # see run()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the target raised, or None when it returned; waits and raises like ``result()``."""

@@ -496,3 +496,32 @@ def test_racing_starts_make_one_thread() -> None:
         thread.join()
         assert ran == [1]
         assert errors == ["threads can only be started once"] * 3
+
+
+def raise_lookup_error() -> None:
+    raise LookupError("no such thing")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("ask", [conc.Thread.result, conc.Thread.exception])
+@pytest.mark.parametrize(
+    ("target", "args"),
+    [(raise_lookup_error, ()), (kernels.http_get, ("http://127.0.0.1:1/",))],
+    ids=["python", "kernel"],
+)
+def test_a_kept_exception_makes_no_cycle(
+    target: Callable[..., object], args: tuple[object, ...], ask: Callable[[conc.Thread], object]
+) -> None:
+    threads = [conc.Thread(target=target, args=args)]
+    seen = weakref.ref(threads[0])
+    threads[0].start()
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            ask(threads.pop())  # the traceback of what result() raises keeps this frame, which must not hold the thread
+        except (LookupError, OSError):
+            assert ask is conc.Thread.result
+        assert seen() is None
+    finally:
+        gc.enable()
