@@ -36,7 +36,7 @@ Env: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Mapping[Any, Any]
 
 
 class Pipe:
-    """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one."""
+    """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one while it is open."""
 
     __slots__ = ("_file", "raw")
 
@@ -45,7 +45,9 @@ class Pipe:
         self._file: io.BufferedReader | io.BufferedWriter | None = None
 
     @property
-    def file(self) -> io.BufferedReader | io.BufferedWriter:
+    def file(self) -> io.BufferedReader | io.BufferedWriter | io.FileIO:
+        if self._file is None and self.raw.closed:
+            return self.raw
         if self._file is None:
             self._file = io.BufferedReader(self.raw) if self.raw.readable() else io.BufferedWriter(self.raw)
         return self._file

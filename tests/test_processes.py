@@ -567,6 +567,12 @@ class TestInterrupt:
             os.kill(pid, 0)
 
 
+def test_files_that_communicate_closed_are_told_as_closed() -> None:
+    child = conc.spawn(["cat"], stdin=conc.PIPE, stdout=conc.PIPE, stderr=conc.PIPE)
+    assert child.communicate() == (b"", b"")
+    assert [file is not None and file.closed for file in (child.stdin, child.stdout, child.stderr)] == [True] * 3
+
+
 def test_a_child_started_by_an_ending_thread_lives_on() -> None:
     children: list[conc.Child] = []
     thread = threading.Thread(target=lambda: children.append(parked_child()))
