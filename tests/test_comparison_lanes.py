@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -475,3 +477,18 @@ def test_at_most_workers_coroutines_at_a_time() -> None:
 def test_an_unknown_lane_names_those_that_there_are() -> None:
     with pytest.raises(ValueError, match="no lane 'fibres'; the lanes are sequential, threads, native-threads"):
         lane_class("fibres")
+
+
+def test_a_stopped_event_loop_is_gone_without_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        lane = lane_class("asyncio")(workload(coroutine=double_later), 2)
+        lane.start(PATIENCE_S)
+        assert lane.run([1, 2], PATIENCE_S) == [2, 4]
+        assert lane.stop() == 0
+        seen = weakref.ref(lane)
+        del lane
+        assert seen() is None
+    finally:
+        gc.enable()

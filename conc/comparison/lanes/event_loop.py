@@ -70,6 +70,7 @@ class EventLoop(Lane):
                 ending.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
             thread.join(patience_s)
         self._loop = self._thread = None
+        self._keeper = self._context = None  # what ended the task keeps its frame, and that this lane
         if thread.is_alive():
             return 1
         loop.close()
