@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from conc import _core
 from conc._threading_shim import NativeThread, configured_stack_size, install_hooks, when_threads_are_joined
@@ -28,6 +28,18 @@ class ThreadState(enum.Enum):
     """Waits: for a lock, the GIL, I/O, a time, or is stopped."""
     ENDED = "ended"
     """Over."""
+
+
+_Outcome: TypeAlias = tuple[Any, BaseException | None]
+"""What the target returned, and None; or None, and what it raised."""
+
+
+def _kernel_outcome(handle: _core.ThreadHandle) -> _Outcome:
+    """Of a kernel that has ended."""
+    try:
+        return handle.kernel_result(), None
+    except BaseException as error:
+        return None, error.with_traceback(None)  # it would keep the frames of who happened to ask first
 
 
 class _NonDaemonThreads:
@@ -108,6 +120,8 @@ class Thread(NativeThread):
         1024
     """
 
+    _outcome: _Outcome | None = None  # of the instance, and constant, once it is known
+
     def __init__(
         self,
         group: None = None,
@@ -128,10 +142,8 @@ class Thread(NativeThread):
             raise TypeError(f"kwargs must be a mapping of keyword arguments, not {kwargs!r}")
         super().__init__(None, target, name, tuple(args), dict(kwargs or {}), daemon=daemon)
         self._install_handle(_core.ThreadHandle())
-        self._kernel_runs = False
-        self._value: Any = None
-        self._exception: BaseException | None = None
-        self._outcome_known = False
+        self._start_claim = threading.Lock()
+        self._runs_kernel = False
 
     # -- the work ----------------------------------------------------------------------------------------------------
 
@@ -156,6 +168,15 @@ class Thread(NativeThread):
             TypeError, ValueError: the arguments are wrong for a kernel.
         """
         self._require_init("thread.__init__() not called")
+        if not self._start_claim.acquire(blocking=False):
+            raise RuntimeError("threads can only be started once")
+        try:
+            self._start_claimed()
+        finally:
+            self._start_claim.release()
+
+    def _start_claimed(self) -> None:
+        """Start; no other thread does it meanwhile, so that the arguments stay until the kernel has them."""
         kernel = self._kernel_target()
         handle = self._conc_handle
         if not self.daemon:
@@ -164,13 +185,14 @@ class Thread(NativeThread):
             if kernel is None:
                 handle.start(self._bootstrap_native, configured_stack_size())
             else:
+                self._runs_kernel = True  # before the end can come: somebody may wait for it already
                 handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
         except BaseException:
+            self._runs_kernel = False
             if not self.daemon:
                 _non_daemon.take_back(handle)
             raise
         if kernel is not None:
-            self._kernel_runs = True
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
         # It runs. Without memory for the rest the handle still knows all that counts, and a thread that runs Python
         # registers itself, or ends with that error.
@@ -194,11 +216,9 @@ class Thread(NativeThread):
             try:
                 self._register(threading.get_ident(), threading.get_native_id())
                 install_hooks()
-                self._value = self.run()
-                self._outcome_known = True
+                self._outcome = self.run(), None
             except BaseException as error:
-                self._exception = error
-                self._outcome_known = True
+                self._outcome = None, error
                 self._report_exception()
         finally:
             self._unregister()
@@ -223,21 +243,19 @@ class Thread(NativeThread):
         if self._conc_handle.ident == threading.get_ident() and not self._conc_handle.is_done():
             raise RuntimeError(f"cannot {verb} current thread")
         ended = self._conc_handle.join(timeout)
-        if ended and not self._is_over and not self._kernel_runs:
+        if ended and not self._is_over and not self._runs_kernel:
             self._unregister()  # the thread had no memory for it
         return ended
 
-    def _wait_for_outcome(self, timeout: float | None) -> None:
+    def _wait_for_outcome(self, timeout: float | None) -> _Outcome:
         if not self._wait(timeout, "wait for the result of"):
             raise TimeoutError(f"{self.name} is still running after {timeout} s")
-        if self._kernel_runs and not self._outcome_known:
-            try:
-                self._value = self._conc_handle.kernel_result()
-            except BaseException as error:
-                self._exception = error.with_traceback(None)  # it would keep the frames of who happened to ask first
-            self._outcome_known = True
-        if not self._outcome_known:
+        if self._outcome is None and self._runs_kernel:
+            # Those who ask at once each make an outcome of the kernel's state; the first one stored is everybody's.
+            self.__dict__.setdefault("_outcome", _kernel_outcome(self._conc_handle))
+        if self._outcome is None:
             raise RuntimeError(f"{self.name} has no result here: it ended with the process it was started in")
+        return self._outcome
 
     def result(self, timeout: float | None = None) -> Any:
         """What ``run()`` (the target) returned, waited for at most `timeout` seconds.
@@ -247,18 +265,17 @@ class Thread(NativeThread):
             RuntimeError: it was not started, is the calling thread, or runs in the parent of a fork.
             BaseException: whatever the target raised.
         """
-        self._wait_for_outcome(timeout)
+        value, exception = self._wait_for_outcome(timeout)
         try:
-            if self._exception is not None:
-                raise self._exception
-            return self._value
+            if exception is not None:
+                raise exception
+            return value
         finally:
-            del self  # see run()
+            del self, exception  # see run()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the target raised, or None when it returned; waits and raises like ``result()``."""
-        self._wait_for_outcome(timeout)
-        return self._exception
+        return self._wait_for_outcome(timeout)[1]
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
