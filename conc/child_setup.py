@@ -32,25 +32,33 @@ class HasFileno(Protocol):
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Args: TypeAlias = StrPath | Iterable[StrPath]
 Stream: TypeAlias = int | HasFileno | None
+File: TypeAlias = "io.BufferedReader[io.FileIO] | io.BufferedWriter[io.FileIO]"
 Env: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Mapping[Any, Any]
 
 
 class Pipe:
     """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one while it is open."""
 
-    __slots__ = ("_file", "raw")
+    __slots__ = ("_files", "raw")
 
     def __init__(self, fd: int, mode: str) -> None:
         self.raw = io.FileIO(fd, mode)
-        self._file: io.BufferedReader | io.BufferedWriter | None = None
+        self._files: list[File] = []  # the first is the file
 
     @property
-    def file(self) -> io.BufferedReader | io.BufferedWriter | io.FileIO:
-        if self._file is None and self.raw.closed:
-            return self.raw
-        if self._file is None:
-            self._file = io.BufferedReader(self.raw) if self.raw.readable() else io.BufferedWriter(self.raw)
-        return self._file
+    def _file(self) -> File | None:
+        return self._files[0] if self._files else None
+
+    @property
+    def file(self) -> File | io.FileIO:
+        if not self._files:
+            if self.raw.closed:
+                return self.raw
+            made = io.BufferedReader(self.raw) if self.raw.readable() else io.BufferedWriter(self.raw)
+            self._files.append(made)
+            if self._files[0] is not made:
+                made.detach()  # another thread was first: what nobody uses must not close the pipe when it is dropped
+        return self._files[0]
 
     @property
     def fd(self) -> int:
