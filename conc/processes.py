@@ -12,6 +12,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable
@@ -128,6 +129,7 @@ class Child:
 
         self._relay: _core.Relay | None = None
         self._ended = 0  # the streams that the relay is done with, as bits
+        self._communicating = threading.Lock()
         self._read_before = [b"", b"", b""]
         stdio = Stdio(stdin, stdout, stderr)
         try:
@@ -257,6 +259,16 @@ class Child:
             RuntimeError: another thread is communicating with this child.
         """
         deadline = _core.deadline(timeout)
+        if not self._communicating.acquire(blocking=False):
+            raise RuntimeError("another thread is communicating with this child")
+        try:
+            return self._communicate(input, timeout, deadline)
+        finally:
+            self._communicating.release()
+
+    def _communicate(
+        self, input: Buffer | None, timeout: float | None, deadline: int
+    ) -> tuple[bytes | None, bytes | None]:
         if self._relay is None:
             self._relay = self._make_relay(input)
         elif input:

@@ -188,7 +188,8 @@ class Thread(NativeThread):
                 self._runs_kernel = True  # before the end can come: somebody may wait for it already
                 handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
         except BaseException:
-            self._runs_kernel = False
+            if kernel is not None:
+                self._runs_kernel = False
             if not self.daemon:
                 _non_daemon.take_back(handle)
             raise
