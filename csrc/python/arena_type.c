@@ -17,28 +17,38 @@
 
 typedef struct {
     PyObject_HEAD
-    struct conc_arena arena;                            /* base is NULL once closed */
+    struct conc_arena arena;                            /* base is NULL once closed; the rest is constant */
     struct conc_cycle cycles[CONC_CYCLE_SLOTS];         /* lines is 0 where none is built */
     bool busy;                                          /* by critical section; all else belongs to who set it */
 } ArenaObject;
 
 #define ArenaObject_CAST(op) ((ArenaObject *)(op))
 
+enum taken { TAKEN, CLOSED, IN_USE };
+
+/* What it holds is looked at by its owner alone, which for a moment is the caller. */
+static enum taken
+try_take(ArenaObject *self)
+{
+    enum taken taken = IN_USE;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (!self->busy)
+        taken = self->arena.base == NULL ? CLOSED : TAKEN;
+    if (taken == TAKEN)
+        self->busy = true;
+    Py_END_CRITICAL_SECTION();
+    if (taken == IN_USE)
+        PyErr_SetString(PyExc_RuntimeError, "the arena is in use by another thread");
+    return taken;
+}
+
 static bool
 take(ArenaObject *self)
 {
-    bool taken = false, closed = false;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    closed = self->arena.base == NULL;
-    taken = !self->busy && !closed;
-    if (taken)
-        self->busy = true;
-    Py_END_CRITICAL_SECTION();
-    if (closed)
+    enum taken taken = try_take(self);
+    if (taken == CLOSED)
         PyErr_SetString(PyExc_ValueError, "the arena is closed");
-    else if (!taken)
-        PyErr_SetString(PyExc_RuntimeError, "the arena is in use by another thread");
-    return taken;
+    return taken == TAKEN;
 }
 
 static void
@@ -83,10 +93,14 @@ static PyObject *
 arena_close(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     ArenaObject *self = ArenaObject_CAST(op);
-    if (self->arena.base == NULL)
+    switch (try_take(self)) {
+    case CLOSED:
         Py_RETURN_NONE;
-    if (!take(self))
+    case IN_USE:
         return NULL;
+    case TAKEN:
+        break;
+    }
     Py_BEGIN_ALLOW_THREADS                              /* uses: self->arena, which is ours: busy */
     conc_arena_close(&self->arena);
     Py_END_ALLOW_THREADS
