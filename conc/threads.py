@@ -47,28 +47,31 @@ class _NonDaemonThreads:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._handles: list[_core.ThreadHandle] = []
+        self._handles: dict[_core.ThreadHandle, None] = {}  # in the order of their starts
         self._prune_at = 64
 
     def add(self, handle: _core.ThreadHandle) -> None:
         with self._lock:
             if len(self._handles) >= self._prune_at:
-                self._handles = [old for old in self._handles if not old.is_done()]
+                self._handles = {old: None for old in list(self._handles) if not old.is_done()}
                 self._prune_at = 2 * len(self._handles) + 64
-            self._handles.append(handle)
+            self._handles[handle] = None
 
-    def take_back(self, handle: _core.ThreadHandle) -> None:
-        with self._lock:
-            self._handles.remove(handle)
+    def discard(self, handle: _core.ThreadHandle) -> None:
+        """Forget one that has ended, since it may hold a kernel's result of any size, or that did not start.
+
+        Without the lock, so that a signal handler may join threads at any moment: to miss an ended one does no harm.
+        """
+        self._handles.pop(handle, None)
 
     def join(self) -> None:
         """Wait until none is left; a thread may start another one while it is waited for."""
         while True:
             with self._lock:
-                handles, self._handles = self._handles, []
+                handles, self._handles = self._handles, {}
             if not handles:
                 return
-            for handle in handles:
+            for handle in list(handles):
                 # A thread that forked is the child's main thread, and comes here itself.
                 if handle.ident is None:  # it could not be started
                     continue
@@ -190,8 +193,8 @@ class Thread(NativeThread):
         except BaseException:
             if kernel is not None:
                 self._runs_kernel = False
-            if not self.daemon:
-                _non_daemon.take_back(handle)
+            if not self.daemon and handle.ident is None:  # else it is the second start of one that runs
+                _non_daemon.discard(handle)
             raise
         if kernel is not None:
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
@@ -243,10 +246,13 @@ class Thread(NativeThread):
             raise RuntimeError(f"cannot {verb} thread before it is started")
         if self._conc_handle.ident == threading.get_ident() and not self._conc_handle.is_done():
             raise RuntimeError(f"cannot {verb} current thread")
-        ended = self._conc_handle.join(timeout)
-        if ended and not self._is_over and not self._runs_kernel:
+        if not self._conc_handle.join(timeout):
+            return False
+        if not self.daemon:
+            _non_daemon.discard(self._conc_handle)
+        if not self._is_over and not self._runs_kernel:
             self._unregister()  # the thread had no memory for it
-        return ended
+        return True
 
     def _wait_for_outcome(self, timeout: float | None) -> _Outcome:
         if not self._wait(timeout, "wait for the result of"):

@@ -525,3 +525,19 @@ def test_a_kept_exception_makes_no_cycle(
         assert seen() is None
     finally:
         gc.enable()
+
+
+def thread_handles() -> int:
+    return sum(type(item) is _core.ThreadHandle for item in gc.get_objects())
+
+
+@pytest.mark.parametrize(("target", "args"), [(int, ()), (kernels.prime_factors, (12,))], ids=["python", "kernel"])
+def test_a_joined_thread_takes_its_handle_along(target: Callable[..., object], args: tuple[object, ...]) -> None:
+    gc.collect()
+    before = thread_handles()
+    for _ in range(20):
+        thread = conc.Thread(target=target, args=args)
+        thread.start()
+        thread.join()
+    del thread
+    assert thread_handles() <= before
