@@ -1,0 +1,330 @@
+"""Leak scenarios: threads, pools, futures and kernels."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import io
+import logging
+import queue
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from leak_table import covers, refused
+
+import conc
+from conc import _core
+
+
+class Witness:
+    """What scenarios hand in and get back; the meter counts the references to each of these."""
+
+    def __call__(self, *args: object, **kwargs: object) -> Witness:
+        return RESULT
+
+
+class Refusal(Exception):
+    """What a failing target raises."""
+
+
+TARGET, ARGUMENT, RESULT = Witness(), Witness(), Witness()
+WITNESSES = (TARGET, ARGUMENT, RESULT)
+
+
+def fail(*_: object) -> None:
+    raise Refusal
+
+
+def started(target: Callable[..., object], *args: object) -> conc.Thread:
+    """A new thread, for callers that must not hold it: the traceback of what result() raises keeps their frames."""
+    thread = conc.Thread(target=target, args=args)
+    thread.start()
+    return thread
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What threads and callbacks report of their exceptions goes nowhere."""
+    hook, logger = threading.excepthook, logging.getLogger("concurrent.futures")
+    threading.excepthook = lambda _: None
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+        logger.disabled = False
+
+
+@covers(
+    "conc.Thread", "conc.Thread.*", "conc.ThreadState", "conc._core.ThreadHandle", "conc._core.ThreadHandle.is_done"
+)
+def thread_runs_python() -> None:
+    go = threading.Event()
+
+    def target(*args: object, **kwargs: object) -> Witness:
+        go.wait()
+        return TARGET(*args, **kwargs)
+
+    thread = conc.Thread(target=target, name="first", args=(ARGUMENT,), kwargs={"key": ARGUMENT}, daemon=False)
+    assert thread.state is None
+    refused(RuntimeError, thread.join)
+    refused(RuntimeError, thread.result)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        thread.setDaemon(True)
+        thread.setName(thread.getName() + "!")
+        assert thread.isDaemon()
+    thread.start()
+    assert thread.name == "first!"
+    assert thread.daemon
+    refused(RuntimeError, thread.start)
+    refused(TimeoutError, thread.result, 0)
+    refused(TimeoutError, thread.exception, 0)
+    assert thread.is_alive()
+    assert thread.ident != threading.get_ident()
+    assert thread.native_id != threading.get_native_id()
+    assert thread.state in conc.ThreadState
+    go.set()
+    thread.join()
+    assert thread.result() is RESULT
+    assert thread.exception() is None
+    assert thread.state is conc.ThreadState.ENDED
+    assert conc.Thread(target=TARGET, args=(ARGUMENT,)).run() is RESULT
+
+
+@covers("conc.Thread", "conc.Thread.exception", "conc.Thread.result")
+def thread_raises() -> None:
+    with quiet():
+        assert type(started(fail, ARGUMENT).exception()) is Refusal
+        refused(Refusal, started(fail, ARGUMENT).result)
+
+
+@covers("conc.Thread")
+def thread_is_refused() -> None:
+    refused(ValueError, conc.Thread, TARGET)
+    refused(TypeError, conc.Thread, target=1)
+    refused(TypeError, conc.Thread, target=TARGET, args=1)
+    refused(TypeError, conc.Thread, target=TARGET, kwargs=1)
+    conc.Thread(target=TARGET, args=(ARGUMENT,))  # dropped before it is started
+
+
+@covers("conc.Thread")
+def thread_is_dropped_while_it_runs() -> None:
+    seen: queue.SimpleQueue[object] = queue.SimpleQueue()
+    conc.Thread(target=lambda argument: seen.put(TARGET(argument)), args=(ARGUMENT,)).start()
+    assert seen.get() is RESULT
+
+
+@covers(
+    "conc.Thread",
+    *(f"conc.kernels.{name}" for name in ("Kernel", "prime_factors", "sleep", "spin", "trial_divisions")),
+    "conc._core.Kernel",
+)
+def thread_runs_kernels() -> None:
+    for kernel, argument in (
+        (conc.kernels.prime_factors, 360),
+        (conc.kernels.trial_divisions, 360),
+        (conc.kernels.spin, 1e-6),
+        (conc.kernels.sleep, 1e-6),
+    ):
+        assert isinstance(kernel, conc.kernels.Kernel)
+        assert started(kernel, argument).result() == kernel(argument) or kernel is conc.kernels.spin
+        refused(TypeError, kernel, ARGUMENT)
+        refused(TypeError, started, kernel, ARGUMENT)
+
+
+@covers("conc.kernels.http_get", "conc.kernels.http_get_unavailable")
+def kernel_downloads() -> None:
+    if conc.kernels.http_get_unavailable() is not None:
+        refused(OSError, conc.kernels.http_get, "http://127.0.0.1:1/")
+        return
+    refused(OSError, conc.kernels.http_get, "http://127.0.0.1:1/")
+    refused(OSError, started(conc.kernels.http_get, "http://127.0.0.1:1/").result)
+    refused(ValueError, conc.kernels.http_get, "nonsense")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        server = threading.Thread(target=answer, args=(listener, 3))
+        server.start()
+        assert conc.kernels.http_get(url) == BODY
+        assert started(conc.kernels.http_get, url).result() == BODY
+        with conc.ThreadPoolExecutor(1) as pool:
+            assert list(pool.map(conc.kernels.http_get, [url])) == [BODY]
+        server.join()
+
+
+BODY = b"x" * 50_000
+
+
+def answer(listener: socket.socket, times: int) -> None:
+    for _ in range(times):
+        connection, _ = listener.accept()
+        with connection:
+            while b"\r\n\r\n" not in connection.recv(65_536):
+                pass
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY)
+
+
+@covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc.Future", "conc.Future.result")
+def pool_runs_python() -> None:
+    with conc.ThreadPoolExecutor(2, "leaks", initializer=TARGET, initargs=(ARGUMENT,)) as pool:
+        assert pool.submit(TARGET, ARGUMENT, key=ARGUMENT).result() is RESULT
+        assert list(pool.map(TARGET, [ARGUMENT] * 3)) == [RESULT] * 3
+        refused(Refusal, pool.submit(fail, ARGUMENT).result)
+        refused(Refusal, list, pool.map(fail, [ARGUMENT] * 2))
+    refused(RuntimeError, pool.submit, TARGET, ARGUMENT)
+    refused(RuntimeError, pool.map, TARGET, [ARGUMENT])
+
+
+@covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc._core.Batch", "conc._core.Pool.counts")
+def pool_runs_kernels() -> None:
+    with conc.ThreadPoolExecutor(2) as pool:
+        assert pool.submit(conc.kernels.prime_factors, 12).result() == [2, 2, 3]
+        refused(TypeError, pool.submit(conc.kernels.prime_factors, ARGUMENT).result)
+        results = pool.map(conc.kernels.prime_factors, [4, 6])
+        assert isinstance(results, _core.Batch)
+        assert list(results) == [[2, 2], [2, 3]]
+        refused(TypeError, list, pool.map(conc.kernels.prime_factors, [4, ARGUMENT]))
+        go = threading.Event()
+        held = [pool.submit(go.wait) for _ in range(2)]
+        refused(TimeoutError, list, pool.map(conc.kernels.prime_factors, [4], timeout=0))
+        go.set()
+        assert all(future.result() for future in held)
+        next(pool.map(conc.kernels.prime_factors, [4, 6, 8]))  # dropped with results that nobody asked for
+        assert len(pool._workers.counts()) == 3
+    refused(RuntimeError, pool.map, conc.kernels.prime_factors, [4])
+
+
+@covers("conc.ThreadPoolExecutor.shutdown", "conc.Future.cancelled", "conc._core.Pool.cancel_queued")
+def pool_is_cancelled() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go.wait()
+
+    pool = conc.ThreadPoolExecutor(1)
+    held = pool.submit(hold)
+    begun.wait()
+    queued = [pool.submit(TARGET, ARGUMENT) for _ in range(3)]
+    batch = pool.map(conc.kernels.prime_factors, [4, 6])
+    pool.shutdown(wait=False, cancel_futures=True)
+    go.set()
+    assert held.result() is None
+    assert all(future.cancelled() for future in queued)
+    refused(concurrent.futures.CancelledError, list, batch)
+    pool.shutdown()
+
+
+@covers("conc.ThreadPoolExecutor")
+def pool_is_refused_or_breaks() -> None:
+    refused(ValueError, conc.ThreadPoolExecutor, 0)
+    refused(TypeError, conc.ThreadPoolExecutor, "2")
+    refused(TypeError, conc.ThreadPoolExecutor, 1, initializer=1)
+    with quiet(), conc.ThreadPoolExecutor(1, initializer=fail) as pool:
+        with contextlib.suppress(concurrent.futures.thread.BrokenThreadPool):
+            pool.submit(TARGET, ARGUMENT).result()
+        refused(concurrent.futures.thread.BrokenThreadPool, pool.submit, TARGET, ARGUMENT)
+
+
+@covers("conc.ThreadPoolExecutor")
+def pool_is_dropped() -> None:
+    future = conc.ThreadPoolExecutor(1).submit(TARGET, ARGUMENT)
+    assert future.result() is RESULT
+
+
+@covers("conc.Future", "conc.Future.*", "conc._core.FutureState", "conc._core.FutureState.*")
+def future_lives() -> None:
+    seen: list[object] = []
+    future: conc.Future[object] = conc.Future()
+    future.add_done_callback(seen.append)
+    refused(TimeoutError, future.result, 0)
+    refused(TimeoutError, future.exception, 0)
+    assert future.set_running_or_notify_cancel()
+    assert future.running()
+    assert not future.cancel()
+    future.set_result(RESULT)
+    refused(concurrent.futures.InvalidStateError, future.set_result, RESULT)
+    refused(concurrent.futures.InvalidStateError, future.set_exception, Refusal())
+    refused(RuntimeError, future.set_running_or_notify_cancel)
+    future.add_done_callback(seen.append)
+    assert future.done()
+    assert future.result() is RESULT
+    assert future.exception() is None
+    assert seen == [future, future]
+
+    raising: list[conc.Future[object]] = [conc.Future()]
+    raising[0].set_exception(Refusal(ARGUMENT))
+    assert type(raising[0].exception()) is Refusal
+    refused(Refusal, raising.pop().result)  # its traceback keeps this frame, which must not hold the future
+
+    cancelled: conc.Future[object] = conc.Future()
+    with quiet():
+        cancelled.add_done_callback(fail)
+        assert cancelled.cancel()
+        cancelled.add_done_callback(fail)
+    assert cancelled.cancelled()
+    assert not cancelled.set_running_or_notify_cancel()
+    refused(concurrent.futures.CancelledError, cancelled.result)
+
+
+@covers("conc.Future")
+def future_is_waited_for() -> None:
+    futures: list[conc.Future[object]] = [conc.Future() for _ in range(3)]
+    concurrent.futures.wait(futures, timeout=0)
+    futures[0].set_result(RESULT)
+    futures[1].set_exception(Refusal())
+    futures[2].cancel()
+    futures[2].set_running_or_notify_cancel()
+    assert len(concurrent.futures.wait(futures).done) == 3
+    assert len(list(concurrent.futures.as_completed(futures))) == 3
+    with contextlib.redirect_stderr(io.StringIO()):
+        repr(futures)
+
+
+@covers("conc._core.ThreadHandle.*")
+def thread_handle_alone() -> None:
+    handle = _core.ThreadHandle()
+    assert handle.state() is None
+    handle.survived_fork()
+    refused(RuntimeError, handle.join)
+    refused(RuntimeError, handle.kernel_result)
+    handle = _core.ThreadHandle()
+    refused(TypeError, handle.start_kernel, TARGET)
+    handle.start_kernel(conc.kernels.sleep, 60.0)
+    handle.request_stop()
+    assert handle.join()
+    assert handle.is_done()
+    refused(OSError, handle.kernel_result)
+    handle = _core.ThreadHandle()
+    handle.start(TARGET)
+    refused(RuntimeError, handle.start, TARGET)
+    assert handle.join(10.0)
+    refused(ValueError, handle.join, float("nan"))
+
+
+class _BarePool(_core.Pool):
+    def _enter_worker(self, index: int) -> None:
+        pass
+
+    def _leave_worker(self) -> None:
+        pass
+
+
+@covers("conc._core.Pool", "conc._core.Pool.*")
+def pool_alone() -> None:
+    pool = _BarePool(1, conc.Future)
+    assert pool.submit(TARGET, ARGUMENT).result() is RESULT
+    assert list(pool.map_kernel(conc.kernels.prime_factors, ((4,),))) == [[2, 2]]
+    refused(TypeError, pool.map_kernel, conc.kernels.prime_factors, ((4,), ()))
+    held = [pool.submit(conc.kernels.sleep, 60.0)]
+    pool.request_stop()
+    refused(OSError, held.pop().result)
+    assert len(pool.counts()) == 3
+    pool.close()
+    pool.cancel_queued()
+    assert pool.join()
+    refused(RuntimeError, pool.submit, TARGET)
+    refused(TypeError, _core.Pool, 1, object)
