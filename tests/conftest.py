@@ -1,4 +1,4 @@
-"""Which tests run where: not every interpreter has everything that a test needs."""
+"""Which tests run where, since not every interpreter has everything that a test needs; and figures at the end."""
 
 from __future__ import annotations
 
@@ -24,3 +24,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():  # type: ignore[attr-defined]
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         session.config.get_terminal_writer().line("the GIL is on: PYTHON_GIL, or an extension without free threading")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many isolated scripts ran, and what they measured."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call"
+    ]
+    told = [(name, value) for report in reports for name, value in report.user_properties]
+    for name, value in told:
+        if name == "isolated figure":
+            terminalreporter.write_line(f"isolated figure: {value}")
+    if cases := sum(name == "isolated case" for name, _ in told):
+        terminalreporter.write_line(f"isolated cases: {cases}")

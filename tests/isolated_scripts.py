@@ -1,0 +1,212 @@
+"""Reads and runs the scripts of tests/isolated, each in a fresh interpreter; tests/test_isolated.py judges the outcome.
+
+A script says in comments at its top what must come of it:
+
+    # cases: one two     it runs once for each word, with the word as an argument; a second such line multiplies
+    # stdout: a line of its output, in this order; none when there is no such comment
+    # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
+    # status: its exit status (0 when not given)
+    # needs: python3.12 | subinterpreters | http_get
+    # alone: because it takes times, it runs while no other script does
+    # outlived: by child processes, which end by themselves
+
+A directive followed by [word] holds for the cases with that word alone. A line "figure: name value unit" of a script's
+output is taken out of it and shown at the end of the test run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "isolated"
+LIMIT_S = 30
+DIRECTIVE = re.compile(r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*)$", re.M)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of a script and what the script says of it."""
+
+    path: Path
+    args: tuple[str, ...] = ()
+    status: int = 0
+    stdout: str = ""
+    stderr: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    alone: bool = False
+    outlived: bool = False
+
+    @property
+    def name(self) -> str:
+        return "-".join((self.path.stem, *self.args))
+
+
+def read_cases(path: Path) -> Iterator[Case]:
+    """The runs that the directives of a script ask for."""
+    found = [(kind, word, value) for kind, word, value in DIRECTIVE.findall(path.read_text(encoding="utf-8"))]
+    matrix = [value.split() for kind, _, value in found if kind == "cases"]
+    known = {word for row in matrix for word in row}
+    if unknown := {word for _, word, _ in found if word} - known:
+        raise ValueError(f"{path.name}: directives for cases that there are not: {', '.join(sorted(unknown))}")
+    for args in itertools.product(*matrix):
+        said: dict[str, list[str]] = {}
+        for kind, word, value in found:
+            if not word or word in args:
+                said.setdefault(kind, []).append(value)
+        yield Case(
+            path,
+            args,
+            int(said.get("status", ["0"])[0]),
+            "".join(line + "\n" for line in said.get("stdout", [])),
+            tuple(said.get("stderr", [])),
+            tuple(said.get("needs", [])),
+            "alone" in said,
+            "outlived" in said,
+        )
+
+
+def all_cases() -> list[Case]:
+    """Those that run alone come first: none of the others has begun by then."""
+    cases = [case for path in sorted(FOLDER.glob("*.py")) for case in read_cases(path)]
+    return sorted(cases, key=lambda case: not case.alone)
+
+
+def missing(need: str) -> str | None:
+    """Why a script that needs this cannot run here, or None."""
+    if version := re.fullmatch(r"python3\.(\d+)", need):
+        return None if sys.version_info >= (3, int(version[1])) else f"for CPython 3.{version[1]} and later"
+    if need == "subinterpreters":
+        names = ("_interpreters", "_xxsubinterpreters")
+        found = any(name in sys.builtin_module_names or _can_import(name) for name in names)
+        return None if found else "this Python has no module for subinterpreters"
+    if need == "http_get":
+        from conc import _core
+
+        return _core.http_get_unavailable()
+    raise ValueError(f"unknown need {need!r}")
+
+
+def _can_import(name: str) -> bool:
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a script ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+    figures: tuple[str, ...]  # "name value unit"
+    hung: str  # what its threads were doing; empty when it ended by itself
+    left_processes: bool
+
+
+def run(case: Case, limit_s: float = LIMIT_S) -> Ended:
+    """Run a script as the leader of a session, so that whatever it leaves behind can be found."""
+    with tempfile.TemporaryDirectory(prefix="conc-isolated-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-P", "-W", "error", str(case.path), *case.args],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(FOLDER / "support")},
+        )
+        hung = ""
+        try:
+            stdout, stderr = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            hung = "\n".join(describe_process(pid) for pid in in_session(process.pid))
+            stdout, stderr = _abort(process)
+        left = _end_session(process.pid, LIMIT_S if case.outlived else 0)
+    figures = tuple(re.findall(r"^figure: (.*)$", stdout, re.M))
+    return Ended(process.returncode, re.sub(r"^figure: .*\n", "", stdout, flags=re.M), stderr, figures, hung, left)
+
+
+def _abort(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """faulthandler answers SIGABRT with the stack of every Python thread, in the script and in what it forked."""
+    os.killpg(process.pid, signal.SIGABRT)
+    try:
+        return process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()
+
+
+def in_session(session: int) -> Iterator[int]:
+    """The processes of a session that have not ended."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            yield int(name)
+
+
+def _end_session(session: int, patience_s: float) -> bool:
+    """End what is left of a session once the patience is over; whether there was anything."""
+    deadline = time.monotonic() + patience_s
+    while left := list(in_session(session)):
+        if time.monotonic() < deadline:
+            time.sleep(0.005)
+            continue
+        for pid in left:
+            _kill(pid)
+        return True
+    return False
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, signal.SIGKILL)
+
+
+def describe_process(pid: int) -> str:
+    """Every thread of a process, those without Python too, as the kernel and, where it is there, gdb see them."""
+    lines = [f"process {pid}: name, state, CPU ticks, kernel function, system call and arguments of its threads"]
+    for task in sorted(Path(f"/proc/{pid}/task").glob("*"), key=lambda path: int(path.name)):
+        stat = _read(task / "stat").rpartition(")")[2].split()
+        state, ticks = (stat[0], int(stat[11]) + int(stat[12])) if stat else ("?", 0)
+        facts = (_read(task / "comm"), state, ticks, _read(task / "wchan"), _read(task / "syscall"))
+        lines.append(f"  thread {task.name}: " + ", ".join(map(str, facts)))
+    if (gdb := shutil.which("gdb")) is not None:
+        lines.append(_native_stacks(gdb, pid))
+    return "\n".join(lines)
+
+
+def _native_stacks(gdb: str, pid: int) -> str:
+    command = [gdb, "-nx", "-batch", "-p", str(pid), "-ex", "thread apply all backtrace 16"]
+    try:
+        told = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "gdb gave no answer within 30 s"
+    return told.stdout or told.stderr
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        return error.strerror or "unreadable"
