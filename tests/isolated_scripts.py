@@ -195,7 +195,7 @@ def describe_process(pid: int) -> str:
 
 
 def _native_stacks(gdb: str, pid: int) -> str:
-    command = [gdb, "-nx", "-batch", "-p", str(pid), "-ex", "thread apply all backtrace 16"]
+    command = [gdb, "-nx", "-batch", "-iex", "set auto-load no", "-p", str(pid), "-ex", "thread apply all backtrace 16"]
     try:
         told = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False

@@ -45,7 +45,8 @@ def test_script(case: Case, request: pytest.FixtureRequest, record_property: Cal
     for figure in ended.figures:
         record_property("isolated figure", figure)
     told = f"\n--- stdout\n{ended.stdout}\n--- stderr\n{ended.stderr}"
-    assert not ended.hung, f"{case.name} hung for {LIMIT_S} s{told}\n--- threads\n{ended.hung}"
+    if ended.hung:
+        pytest.fail(f"{case.name} hung for {LIMIT_S} s{told}\n--- threads\n{ended.hung}", pytrace=False)
     assert ended.status == case.status, f"exit status {ended.status}{told}"
     assert ended.stdout == case.stdout, told
     assert says(ended.stderr, case.stderr), f"not what was expected on stderr: {case.stderr}{told}"
