@@ -208,8 +208,8 @@ class _JoinAsLock:
         return True
 
 
-def when_threads_are_joined(function: Callable[[], object]) -> None:
-    """Call `function` when the interpreter, at its exit, waits for its threads, and again before it goes.
+def when_threads_are_joined(function: Callable[[], object], last: Callable[[], object]) -> None:
+    """Call `function` when the interpreter, at its exit, waits for its threads, and `last` before it goes.
 
     The main thread counts as ended by then: code in the threads that are waited for may itself wait for that end.
     """
@@ -224,4 +224,4 @@ def when_threads_are_joined(function: Callable[[], object]) -> None:
         function()
 
     _private._register_atexit(wait)
-    atexit.register(function)
+    atexit.register(last)

@@ -49,6 +49,7 @@ class _NonDaemonThreads:
         self._lock = threading.Lock()
         self._handles: dict[_core.ThreadHandle, None] = {}  # in the order of their starts
         self._prune_at = 64
+        self.closed = False  # nobody waits for threads any more: a new one could hang at any step, or be cut off
 
     def add(self, handle: _core.ThreadHandle) -> None:
         with self._lock:
@@ -78,12 +79,17 @@ class _NonDaemonThreads:
                 if handle.ident != threading.get_ident() or handle.is_done():
                     handle.join()
 
+    def close(self) -> None:
+        """Wait for what atexit functions have started, for the last time."""
+        self.join()
+        self.closed = True
+
     def after_fork_in_child(self) -> None:
         self._lock = threading.Lock()
 
 
 _non_daemon = _NonDaemonThreads()
-when_threads_are_joined(_non_daemon.join)
+when_threads_are_joined(_non_daemon.join, last=_non_daemon.close)
 
 
 def _register_fork_handler() -> None:
@@ -167,10 +173,13 @@ class Thread(NativeThread):
         """Start the thread; `ident` and `native_id` are known when it returns.
 
         Raises:
-            RuntimeError: it was started before, or the system has no more threads to give.
+            RuntimeError: it was started before, the system has no more threads to give, or the interpreter is being
+                taken down, after its exit has waited for all threads.
             TypeError, ValueError: the arguments are wrong for a kernel.
         """
         self._require_init("thread.__init__() not called")
+        if _non_daemon.closed:
+            raise RuntimeError("can't start new thread at interpreter shutdown")
         if not self._start_claim.acquire(blocking=False):
             raise RuntimeError("threads can only be started once")
         try:
