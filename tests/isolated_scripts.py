@@ -3,6 +3,7 @@
 A script says in comments at its top what must come of it:
 
     # cases: one two     it runs once for each word, with the word as an argument; a second such line multiplies
+    #    three            (a line that begins with four blanks goes on with the one before)
     # stdout: a line of its output, in this order; none when there is no such comment
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
@@ -32,7 +33,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "isolated"
 LIMIT_S = 30
-DIRECTIVE = re.compile(r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*)$", re.M)
+DIRECTIVE = re.compile(
+    r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*(?:\n#    .*)*)$", re.M
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Case:
 def read_cases(path: Path) -> Iterator[Case]:
     """The runs that the directives of a script ask for."""
     found = [(kind, word, value) for kind, word, value in DIRECTIVE.findall(path.read_text(encoding="utf-8"))]
-    matrix = [value.split() for kind, _, value in found if kind == "cases"]
+    matrix = [value.replace("#", " ").split() for kind, _, value in found if kind == "cases"]
     known = {word for row in matrix for word in row}
     if unknown := {word for _, word, _ in found if word} - known:
         raise ValueError(f"{path.name}: directives for cases that there are not: {', '.join(sorted(unknown))}")

@@ -115,7 +115,7 @@ def test_a_process_left_behind_is_found_and_ended(tmp_path: Path) -> None:
 def test_directives_are_read(tmp_path: Path) -> None:
     script = tmp_path / "case.py"
     script.write_text(
-        "# cases: a b\n# cases: x y\n# stdout: one\n# stdout[a]: two\n# status[y]: 3\n# needs[b]: python3.99\n"
+        "# cases: a\n#    b\n# cases: x y\n# stdout: one\n# stdout[a]: two\n# status[y]: 3\n# needs[b]: python3.99\n"
         "# stderr[x]: oops\n# alone: yes\n# outlived[x]: yes\n"
     )
     ax, ay, bx, by = read_cases(script)

@@ -8,6 +8,9 @@ import threading
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 
+NAME = "server"  # of its threads
+
+
 class SilentServer:
     """`url` is where it listens; `asked` is set once a request is there; `answer()` lets all requests end.
 
@@ -19,7 +22,7 @@ class SilentServer:
         self.answer_now = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, name=NAME, daemon=True).start()
 
     def answer(self) -> None:
         """Answer every request that came, and those that come."""
@@ -28,7 +31,7 @@ class SilentServer:
     def _accept(self) -> None:
         while True:
             connection, _ = self._socket.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection,), name=NAME, daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
