@@ -44,7 +44,7 @@ _SIGKILL = 9
 _SIGTERM = 15
 
 # Ctrl-C on a terminal reaches the child as well: what it may take to end by itself, as subprocess has it.
-_SIGINT_GRACE_S = 0.25
+_SIGINT_GRACE_S = 0.1
 
 # An end is taken for the moment at which it was noticed when it cannot have been earlier by more than this.
 _END_TOLERANCE_NS = 1_000_000

@@ -19,7 +19,7 @@ from conc.comparison.records import Comparison, ItemError, Run, Sample, one_line
 from conc.comparison.workload import Workload
 
 _SEED = 1
-_GRACE_S = 0.2
+_GRACE_S = 0.1  # the caller has its KeyboardInterrupt within 200 ms
 _PATIENCE_S = 2.0
 _WARMUP_PART = 0.1  # of the budget, after which the remaining lanes begin cold
 _MAX_PARTS = 4  # of the budget for the sequential lane's first run: the others together rarely take three times that
