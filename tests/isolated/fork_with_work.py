@@ -1,5 +1,6 @@
-"""A fork while work runs: in the child the parent's threads have ended, its pools work, and so does all that is new; the
-parent's work goes on.
+"""A fork while work runs: in the child the parent's threads have ended, its pools work, and so does all that is new.
+
+The parent's work goes on.
 """
 
 # cases: thread kernel http pool queue map kernel-map future-waited all-busy
