@@ -67,30 +67,34 @@ class _Workers(_core.Pool):
         return threading.get_ident() in self._idents
 
 
-_live: weakref.WeakSet[_Workers] = weakref.WeakSet()
+class _LivePools:
+    """The pools that interpreter exit drains. An object, so that those made before a reload of this module are kept."""
+
+    def __init__(self) -> None:
+        self._pools: weakref.WeakSet[_Workers] = weakref.WeakSet()
+
+    def add(self, pool: _Workers) -> None:
+        self._pools.add(pool)
+
+    def drain(self) -> None:
+        """Interpreter exit: run what was submitted, and see every worker out."""
+        pools = list(self._pools)
+        self._pools.clear()  # Ctrl-C in the joins below ends the waiting, as in threading: no second call begins anew
+        for pool in pools:
+            pool.close()
+        for pool in pools:
+            pool.join()
+
+    def after_fork_in_child(self) -> None:
+        """The workers stayed in the parent, and new threads may get their identifiers."""
+        for pool in list(self._pools):
+            pool._idents.clear()
+
+
+_live = _LivePools()
 _counter = itertools.count()
-
-
-def _drain() -> None:
-    """Interpreter exit: run what was submitted, and see every worker out."""
-    pools = list(_live)
-    _live.clear()  # Ctrl-C in the joins below ends the waiting, as in threading: the atexit call must not begin anew
-    for pool in pools:
-        pool.close()
-    for pool in pools:
-        pool.join()
-
-
-before_threads_are_joined(_drain)
-
-
-def _forget_workers() -> None:
-    """In the child of a fork: the workers stayed in the parent, and new threads may get their identifiers."""
-    for pool in list(_live):
-        pool._idents.clear()
-
-
-os.register_at_fork(after_in_child=_forget_workers)
+before_threads_are_joined(_live.drain)
+os.register_at_fork(after_in_child=_live.after_fork_in_child)
 
 
 def _default_workers() -> int:
