@@ -7,7 +7,7 @@ A script says in comments at its top what must come of it:
     # stdout: a line of its output, in this order; none when there is no such comment
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
-    # needs: python3.12 | subinterpreters | http_get
+    # needs: python3.12 | subinterpreters | http_get | gil
     # alone: because it takes times, it runs while no other script does
     # outlived: by child processes, which end by themselves
 
@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -94,6 +95,9 @@ def missing(need: str) -> str | None:
         names = ("_interpreters", "_xxsubinterpreters")
         found = any(name in sys.builtin_module_names or _can_import(name) for name in names)
         return None if found else "this Python has no module for subinterpreters"
+    if need == "gil":
+        free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+        return "a free-threaded Python empties modules before the last finalizers run" if free else None
     if need == "http_get":
         from conc import _core
 

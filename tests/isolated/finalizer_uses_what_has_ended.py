@@ -1,6 +1,7 @@
 """A __del__ that runs while the interpreter is taken down can use pools, futures and threads that have ended."""
 
 # cases: main subinterpreter
+# needs: gil
 # needs[subinterpreter]: subinterpreters
 # needs[subinterpreter]: python3.12
 # stdout: 8 8 [2, 2] closed
