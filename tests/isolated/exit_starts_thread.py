@@ -29,6 +29,7 @@ def judge() -> None:
 
 
 import conc  # noqa: E402
+import conc.threads  # noqa: E402
 
 how, kind = sys.argv[1:]
 started: list[conc.Thread] = []
