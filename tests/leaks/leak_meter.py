@@ -10,6 +10,7 @@ import ctypes
 import gc
 import os
 import sys
+import sysconfig
 import tempfile
 import time
 import types
@@ -25,6 +26,9 @@ SETTLING_S = 5.0
 
 # What one round must leave behind at least to be called a leak. malloc's smallest block has 32 bytes.
 UNITS = {"native_bytes": 32}
+# Without the GIL an interned string is immortal, and pathlib interns the names in paths such as /proc/<pid>: its blocks
+# grow with each new name, whoever uses it.
+INTERNED_FOR_EVER = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 OURS = ("conc.", "leak_", "scenarios_")
 
 Reading = dict[str, int]
@@ -71,7 +75,6 @@ def read(witnesses: tuple[object, ...] = ()) -> Reading:
     """All figures at this moment; garbage in cycles has been collected."""
     reading = {
         "objects": len(gc.get_objects()),
-        "blocks": sys.getallocatedblocks(),
         "references_to_witnesses": sum(map(sys.getrefcount, witnesses)),
         "mapped_regions": Path("/proc/self/maps").read_bytes().count(b"\n"),
         "descriptors": len(os.listdir("/proc/self/fd")),
@@ -79,6 +82,8 @@ def read(witnesses: tuple[object, ...] = ()) -> Reading:
         "children": children(),
         "files": files(),
     }
+    if not INTERNED_FOR_EVER:
+        reading["blocks"] = sys.getallocatedblocks()
     if _mallinfo is not None:
         info = _mallinfo()
         reading["native_bytes"] = info.uordblks + info.hblkhd

@@ -95,9 +95,18 @@ def _close_over(pending: list[tuple[str, type]], found: PublicNames) -> None:
 
 
 def _public_attributes(cls: type) -> tuple[str, ...]:
-    """Methods, properties and annotated fields without an underscore, own and inherited, but for those of builtins."""
-    inherited = (name for name in dir(cls) if next(b for b in cls.__mro__ if name in vars(b)).__module__ != "builtins")
-    return tuple(sorted(name for name in {*inherited, *inspect.get_annotations(cls)} if not name.startswith("_")))
+    """Methods, properties and annotated fields without an underscore, own and inherited.
+
+    Nothing of Python's built-in types, and of what else is inherited from outside of conc only what an instance is used
+    by: methods and properties, no constants and no class methods.
+    """
+    names = set(inspect.get_annotations(cls))
+    for name in dir(cls):
+        home = next(base for base in cls.__mro__ if name in vars(base))
+        of_instances = inspect.isfunction(vars(home)[name]) or inspect.isdatadescriptor(vars(home)[name])
+        if home.__module__.startswith("conc.") or (of_instances and home.__module__ != "builtins"):
+            names.add(name)
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def _led_to(annotated: object) -> list[tuple[str, type]]:

@@ -39,7 +39,7 @@ class Leaks:
         self.kept.append(self.witness)
 
     def native_bytes(self) -> None:
-        self._undo.callback(self._libc.free, self._libc.malloc(1))
+        self._undo.callback(self._libc.free, self._libc.malloc(4096))  # too large for malloc's cache of each thread
 
     def mapped_regions(self) -> None:
         read_only = bool(len(self.kept) % 2)  # neighbours of one kind would become one region
@@ -71,17 +71,13 @@ def leaks() -> Iterator[Leaks]:
         yield Leaks(undo)
 
 
-KINDS = [name for name, value in vars(Leaks).items() if callable(value) and not name.startswith("_")]
+KINDS = sorted(read().keys() - {"all_references"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_leak_is_found(leaks: Leaks, kind: str) -> None:
     growth = Growth(getattr(leaks, kind), (leaks.witness,), most_rounds=8, most_windows=3, patience_s=0.1)
     assert kind in growth.leaks()
-
-
-def test_every_figure_has_a_leak_that_shows_it() -> None:
-    assert read().keys() - {"all_references"} == set(KINDS), "write a function in Leaks for each figure of the meter"
 
 
 def test_a_zombie_counts_as_a_child(leaks: Leaks) -> None:
