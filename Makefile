@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan test interpreters matrix numa-vm fuzz bench bench-check bench-check-quick bench-quick ci clean
+.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ stubs: ## the C module's stub against the C module
 	$(PYTHON) -m mypy.stubtest conc._core
 
 unit: ## the tests, without those that build C programs
-	$(PYTHON) -m pytest -q --ignore tests/test_c_core.py
+	$(PYTHON) -m pytest -q --ignore tests/test_c_core.py --ignore tests/test_fuzz.py
 
 c-test: ## the C core's own tests
 	$(PYTHON) tools/ctest.py
@@ -32,6 +32,10 @@ c-test-tsan: ## the same under ThreadSanitizer
 
 c-test-asan: ## the same under AddressSanitizer and UndefinedBehaviourSanitizer
 	$(PYTHON) tools/ctest.py --sanitizer address
+
+c-test-alloc: ## every C test with each of its allocations failing, plain and under AddressSanitizer
+	$(PYTHON) tools/ctest.py --fail-allocations
+	$(PYTHON) tools/ctest.py --fail-allocations --sanitizer address
 
 test: ## all tests
 	$(PYTHON) -m pytest
@@ -47,6 +51,9 @@ numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel 
 
 fuzz: ## the parsers of the C core, 5,000,000 inputs each; by coverage where clang has libFuzzer
 	$(PYTHON) tools/fuzz.py --runs 5000000
+
+fuzz-quick: ## the same with 100,000 inputs each
+	$(PYTHON) tools/fuzz.py
 
 bench: ## the figures, as ratios against their peers in one run; three passes, kept in benchmarks/results
 	$(PYTHON) tools/bench.py

@@ -203,7 +203,7 @@ def test_ctrl_c_keeps_what_was_measured_and_ends_every_lane() -> None:
     assert records.interrupted
     assert len(records.runs["threads"].samples) == 1
     assert records.runs["sequential"].finished
-    assert all(lane.patience == [pytest.approx(0.2)] for lane in lanes)
+    assert [lane.patience for lane in lanes] == [[pytest.approx(0.1)]] * len(lanes)
 
 
 @pytest.mark.main_interpreter("signal handlers")

@@ -533,7 +533,7 @@ class TestInterrupt:
         "wait": "child = conc.spawn(['sleep', '1000']); end = child.kill; print(child.pid, flush=True); child.wait()",
         "communicate": (
             "child = conc.spawn(['sleep', '1000'], stdout=conc.PIPE); end = child.kill; print(child.pid, flush=True); "
-            "child.communicate()"
+            "child.communicate()"  # the pipe stays the user's, who closes it
         ),
     }
 
@@ -549,7 +549,9 @@ class TestInterrupt:
             + f"try: {self.CASES[case]}\n"
             "except KeyboardInterrupt:\n"
             "    end()\n"
-            "    if 'child' in globals(): child.wait()\n"
+            "    if 'child' in globals():\n"
+            "        child.wait()\n"
+            "        if child.stdout: child.stdout.close()\n"
             "    try: os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)\n"
             "    except ChildProcessError: print('interrupted, no child left')\n"
             "wake.set()\n"
