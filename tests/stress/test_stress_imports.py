@@ -8,8 +8,10 @@ import sys
 import pytest
 from racing import rounds
 
+# The scripts import collections first: CPython 3.13 without the GIL may find no collections.abc in one thread while
+# another imports collections for the first time. That is so without conc, too.
 SAME_NAME = """
-import sys, threading
+import collections.abc, sys, threading
 sys.setswitchinterval(1e-6)
 import conc
 barrier = threading.Barrier(8)
@@ -26,7 +28,7 @@ for name in conc.__all__:
 """
 
 ALL_NAMES = """
-import sys, threading
+import collections.abc, sys, threading
 sys.setswitchinterval(1e-6)
 import conc
 barrier = threading.Barrier(len(conc.__all__))
