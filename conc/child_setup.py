@@ -10,8 +10,10 @@ import io
 import os
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 if sys.version_info >= (3, 12):
     from collections.abc import Buffer
@@ -37,36 +39,61 @@ Env: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Mapping[Any, Any]
 
 
 class Pipe:
-    """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one while it is open."""
+    """Our end of a pipe to the child; it becomes a buffered file when somebody asks for one while it is open.
 
-    __slots__ = ("_files", "raw")
+    Until then it is a bare descriptor, which is closed without memory: a FileIO that finds none loses its own.
+    """
+
+    __slots__ = ("_fd", "_file", "_lock", "_mode", "_raw")
 
     def __init__(self, fd: int, mode: str) -> None:
-        self.raw = io.FileIO(fd, mode)
-        self._files: list[File] = []  # the first is the file
+        self._fd = -1
+        self._raw: io.FileIO | None = None
+        self._file: File | None = None
+        self._mode = mode
+        self._lock = threading.RLock()  # a signal handler may ask for the file while its thread makes it
+        self._fd = fd  # ours from here on, and until there is a raw file
+
+    def __del__(self) -> None:
+        fd = self._fd
+        if self._raw is None and fd >= 0:
+            self._fd = -1
+            os.close(fd)  # before anything that may find no memory
+            warnings.warn(f"unclosed pipe to a child (descriptor {fd})", ResourceWarning, stacklevel=2, source=self)
 
     @property
-    def _file(self) -> File | None:
-        return self._files[0] if self._files else None
+    def file(self) -> File:
+        if self._file is None:
+            with self._lock:
+                if self._file is None:
+                    self._file = self._make()
+        return self._file
 
-    @property
-    def file(self) -> File | io.FileIO:
-        if not self._files:
-            if self.raw.closed:
-                return self.raw
-            made = io.BufferedReader(self.raw) if self.raw.readable() else io.BufferedWriter(self.raw)
-            self._files.append(made)
-            if self._files[0] is not made:
-                made.detach()  # another thread was first: what nobody uses must not close the pipe when it is dropped
-        return self._files[0]
+    def _make(self) -> File:
+        buffered = io.BufferedWriter if self._mode == "w" else io.BufferedReader
+        if self._raw is None and self._fd < 0:
+            closed = buffered(io.BytesIO())
+            closed.close()
+            return cast(File, closed)
+        if self._raw is None:
+            self._raw = io.FileIO(self._fd, self._mode)
+        return buffered(self._raw)
 
     @property
     def fd(self) -> int:
         """-1 when it is closed."""
-        return -1 if self.raw.closed else self.raw.fileno()
+        if self._raw is None:
+            return self._fd
+        return -1 if self._raw.closed else self._raw.fileno()
 
     def close(self) -> None:
-        (self.raw if self._file is None else self._file).close()
+        with self._lock:
+            if self._raw is None:
+                fd, self._fd = self._fd, -1
+                if fd >= 0:
+                    os.close(fd)
+            else:
+                (self._file or self._raw).close()
 
     def flush(self) -> None:
         """Send what the user has written. A child that does not read any more is no error here."""
@@ -78,7 +105,7 @@ class Pipe:
         """What the user's own reads have taken from the pipe and not yet handed out."""
         if not isinstance(self._file, io.BufferedReader):
             return b""
-        fd = self.raw.fileno()
+        fd = self.fd
         blocking = os.get_blocking(fd)
         os.set_blocking(fd, False)  # read1() asks the pipe when it has nothing itself
         try:
@@ -145,9 +172,15 @@ class Stdio:
             number += 1
 
     def close_ours(self) -> None:
-        for pipe in self.pipes:
-            if pipe is not None:
-                pipe.close()
+        """Close our ends, which nobody else has yet: without memory, and so without a lock."""
+        number = 0
+        while number < 3:
+            pipe = self.pipes[number]
+            if pipe is not None and pipe._fd >= 0:
+                fd = pipe._fd
+                pipe._fd = -1
+                os.close(fd)
+            number += 1
 
 
 def encoded(value: StrPath, name: str) -> bytes:

@@ -415,7 +415,7 @@ def test_the_states_of_kernels() -> None:
 
 @pytest.fixture
 def other_cpu() -> Iterator[int]:
-    """A CPU that the calling thread leaves to others: one that looks at a CPU's threads from there sees none running."""
+    """A CPU that the calling thread leaves to others: who looks at a CPU's threads from there sees none running."""
     cpus = os.sched_getaffinity(0)
     if len(cpus) < 2:
         pytest.skip("needs two CPUs: one to look from, one to look at")
