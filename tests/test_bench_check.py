@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from figures_support import a_figure, a_machine, a_run, bench_check, results
 
+pytestmark = pytest.mark.once
+
 STEADY = [[2.0, 2.02, 1.98, 2.01, 1.99]] * 3
 
 

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 seconds = st.floats(min_value=1e-9, max_value=1e4)
 rounds = st.lists(st.tuples(seconds, seconds), min_size=2, max_size=6)
 
+pytestmark = pytest.mark.once
+
 
 @given(st.lists(rounds, min_size=1, max_size=3), st.floats(0.1, 100), st.text(max_size=20))
 def test_a_run_survives_its_file(passes: list[list[tuple[float, float]]], scale: float, detail: str) -> None:

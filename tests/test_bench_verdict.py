@@ -18,6 +18,8 @@ unhurried = settings(deadline=None, max_examples=60)  # a bootstrap takes its ti
 ratios = st.floats(min_value=0.01, max_value=1000)
 any_passes = st.lists(st.lists(ratios, min_size=2, max_size=9), min_size=1, max_size=4)
 
+pytestmark = pytest.mark.once
+
 
 @st.composite
 def steady_passes(draw: st.DrawFn) -> Passes:

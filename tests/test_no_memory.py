@@ -25,7 +25,10 @@ try:
 finally:
     sys.path.pop(0)
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ld --wrap, and /proc to count by")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ld --wrap, and /proc to count by"),
+]
 
 
 @pytest.fixture(scope="module")

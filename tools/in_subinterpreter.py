@@ -34,6 +34,9 @@ with open({answer}, "w", closefd=True) as file:
 # faulthandler and signals are the main interpreter's; the benchmark plugin's profiler does not load before 3.13
 OPTIONS = ["-p", "no:faulthandler", "-p", "no:benchmark", "-o", "timeout_method=thread"]
 OPTIONS += ["-o", "addopts=--strict-markers --strict-config -ra"]
+# every test of these starts interpreters of its own, and would only do again what it does elsewhere
+OTHER_PROCESSES = ("isolated", "no_memory", "comparison_interrupt", "cli", "package")
+OPTIONS += [f"--ignore=tests/test_{name}.py" for name in OTHER_PROCESSES]
 
 
 def runner() -> Callable[[str], object]:

@@ -26,9 +26,9 @@ SETTLING_S = 5.0
 
 # What one round must leave behind at least to be called a leak. malloc's smallest block has 32 bytes.
 UNITS = {"native_bytes": 32}
-# Without the GIL an interned string is immortal, and pathlib interns the names in paths such as /proc/<pid>: its blocks
-# grow with each new name, whoever uses it.
-INTERNED_FOR_EVER = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+# Without the GIL, and in every 3.12, an interned string is immortal, and pathlib interns the names in paths such as
+# /proc/<pid>: its blocks grow with each new name, whoever uses it.
+INTERNED_FOR_EVER = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) or sys.version_info[:2] == (3, 12)
 OURS = ("conc.", "leak_", "scenarios_")
 
 Reading = dict[str, int]

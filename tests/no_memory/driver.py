@@ -113,7 +113,9 @@ def main() -> None:
         attempt(operation, faults.PYTHON, 0, 0)
     baseline = settle(holdings())
     kind = {"python": faults.PYTHON, "memory": faults.MEMORY, "system": faults.SYSTEM}[sys.argv[3]]
-    for after in (False, True):
+    # A standard library's `threading.Thread(target=pow)` alone crashes when ten allocations in a row fail: 3.12.1 does.
+    lasting = kind != faults.PYTHON or sys.version_info < (3, 12)
+    for after in (False, True) if lasting else (False,):
         try_all(operation, kind, after, baseline)
     wrong = [
         text
