@@ -17,6 +17,7 @@ from leak_table import covers, refused
 
 import conc
 from conc import _core
+from conc._threading_shim import daemon_threads_allowed
 
 
 class Witness:
@@ -74,12 +75,12 @@ def thread_runs_python() -> None:
     refused(RuntimeError, thread.result)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        thread.setDaemon(True)
+        thread.setDaemon(daemon_threads_allowed())
         thread.setName(thread.getName() + "!")
-        assert thread.isDaemon()
+        assert thread.isDaemon() == daemon_threads_allowed()
     thread.start()
     assert thread.name == "first!"
-    assert thread.daemon
+    assert thread.daemon == daemon_threads_allowed()
     refused(RuntimeError, thread.start)
     refused(TimeoutError, thread.result, 0)
     refused(TimeoutError, thread.exception, 0)

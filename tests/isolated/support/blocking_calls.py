@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import work
 from server import NAME as SERVER
@@ -31,11 +33,44 @@ class Blocked:
 Timeout = float | None
 
 
+class Gate:
+    """What a thread or task waits for while somebody else is blocked by it."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._reached = threading.Event()
+        self._native_id = 0
+
+    def wait(self) -> bool:
+        self._native_id = threading.get_native_id()
+        self._reached.set()
+        return self._open.wait()
+
+    def set(self) -> None:
+        self._open.set()
+
+    def until_somebody_waits(self) -> None:
+        """Return once a thread sleeps here and no longer needs the GIL: two looks see the same sleep."""
+        self._reached.wait()
+        before, now = -1, self._sleeps()
+        while now is None or now != before:
+            time.sleep(0.002)  # it may run meanwhile
+            before, now = -1 if now is None else now, self._sleeps()
+
+    def _sleeps(self) -> int | None:
+        """How often it has gone to sleep; None while it does not."""
+        status = Path(f"/proc/self/task/{self._native_id}/status").read_text()
+        if "State:\tS" not in status:
+            return None
+        return int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+
+
 @contextmanager
 def _thread(timeout: Timeout, call: Callable[[conc.Thread, Timeout], object]) -> Iterator[Blocked]:
-    go_on = threading.Event()
+    go_on = Gate()
     thread = conc.Thread(target=go_on.wait)
     thread.start()
+    go_on.until_somebody_waits()
     yield Blocked(lambda: call(thread, timeout), go_on.set)
     go_on.set()
     assert thread.result() is True
@@ -54,9 +89,10 @@ def _kernel_thread(timeout: Timeout, call: Callable[[conc.Thread, Timeout], obje
 
 @contextmanager
 def _future(timeout: Timeout, call: Callable[[conc.Future[bool], Timeout], object]) -> Iterator[Blocked]:
-    go_on = threading.Event()
+    go_on = Gate()
     with conc.ThreadPoolExecutor(1) as pool:
         future = pool.submit(go_on.wait)
+        go_on.until_somebody_waits()
         yield Blocked(lambda: call(future, timeout), go_on.set)
         go_on.set()
     assert future.result() is True
@@ -64,9 +100,10 @@ def _future(timeout: Timeout, call: Callable[[conc.Future[bool], Timeout], objec
 
 @contextmanager
 def _pool(timeout: Timeout, call: Callable[[conc.ThreadPoolExecutor], object]) -> Iterator[Blocked]:
-    go_on = threading.Event()
+    go_on = Gate()
     pool = conc.ThreadPoolExecutor(1)
     future = pool.submit(go_on.wait)
+    go_on.until_somebody_waits()
     yield Blocked(lambda: call(pool), go_on.set)
     go_on.set()
     pool.shutdown()
@@ -80,7 +117,7 @@ def _use(pool: conc.ThreadPoolExecutor) -> None:
 
 @contextmanager
 def _map(timeout: Timeout) -> Iterator[Blocked]:
-    go_on = threading.Event()
+    go_on = Gate()
     with conc.ThreadPoolExecutor(1) as pool:
         yield Blocked(lambda: list(pool.map(lambda _: go_on.wait(), range(2), timeout=timeout)), go_on.set)
         go_on.set()
