@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many isolated scripts ran, and what they measured."""
+    """How many isolated scripts ran, and what they measured; how many allocations failed."""
     reports = [
         report
         for outcome in ("passed", "failed")
@@ -40,3 +40,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"isolated figure: {value}")
     if cases := sum(name == "isolated case" for name, _ in told):
         terminalreporter.write_line(f"isolated cases: {cases}")
+    if failed := sum(value for name, value in told if name == "allocations failed"):
+        terminalreporter.write_line(f"allocations failed in the binding: {failed}")

@@ -120,6 +120,9 @@ def main(names: list[str], sanitizer: str) -> int:
     failed = sum(result["FAILED"] > 0 for result in results)
     skipped = words.pop("skipped", 0)
     counts = ", ".join(f"{words[word]} {word}" for word in ("ended", "absorbed", "escaped", "FAILED"))
-    print(f"{len(programs)} programs, {words.total()} runs in {time.monotonic() - start:.0f} s: {counts}")
+    seconds = time.monotonic() - start
+    print(
+        f"allocations failed in the core: {words.total()} runs of {len(programs)} programs, {seconds:.0f} s: {counts}"
+    )
     print(f"{len(results) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or len(results) == skipped else 0
