@@ -70,7 +70,7 @@ def environment(interpreter: dict[str, Any]) -> Path:
     wheel = interpreter["pip"]
     run([interpreter["path"], "-m", "venv", *(["--without-pip"] if wheel else []), str(folder)])
     constraints.write_text(CONSTRAINTS)
-    install = ["install", "-q", "-c", str(constraints)]
+    install = ["install", "-q", "-c", str(constraints), "--only-binary=numpy"]  # rather an older one than a build
     run([str(python), *([f"{wheel}/pip"] if wheel else ["-m", "pip"]), *install, "-U", "pip", "setuptools"])
     run([str(python), "-m", "pip", *install, "-e", ".[test]"], CONC_WERROR="1")
     shutil.rmtree(ROOT / "conc.egg-info", ignore_errors=True)  # it would hide the installed entry points
