@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "isolated"
+# taken once: while scripts are started by several threads, pytest changes its own at each test
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER / "support")}
 LIMIT_S = 30
 DIRECTIVE = re.compile(
     r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*(?:\n#    .*)*)$", re.M
@@ -136,7 +138,7 @@ def run(case: Case, limit_s: float = LIMIT_S) -> Ended:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(FOLDER / "support")},
+            env=ENVIRONMENT,
         )
         hung = ""
         try:
