@@ -44,7 +44,7 @@ interpreters: ## find or get CPython 3.11 to 3.15, a free-threaded and a debug b
 	$(PYTHON) tools/interpreters
 
 matrix: ## the quick tests on each of them and in subinterpreters; the whole suite too: make matrix WHOLE=all
-	$(PYTHON) tools/matrix.py --whole "$(WHOLE)"
+	$(PYTHON) tools/matrix.py --whole "$(WHOLE)" --done "$(DONE)"
 
 numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel once, see tests/numa_vm/vm.py)
 	CONC_NUMA_VM=1 $(PYTHON) -m pytest -q tests/numa_vm

@@ -118,6 +118,8 @@ def cells(interpreter: dict[str, Any], whole: bool) -> list[Cell]:
     if tuple(map(int, version.split(".")[:2])) < (3, 13):
         reason = "datetime, which hypothesis and pytest import, loads there since 3.13 (see tests/isolated for 3.12)"
         return [*done, Cell(name, version, inside, "skipped", reason)]
+    if interpreter["debug"]:
+        return [*done, Cell(name, version, inside, "skipped", "as in the release build of that version")]
     runner = str(ROOT / "tools" / "in_subinterpreter.py")
     return [*done, test(interpreter, inside, [python, runner], [*QUICK])]
 
