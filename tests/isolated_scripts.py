@@ -174,15 +174,21 @@ def in_session(session: int) -> Iterator[int]:
 
 def _end_session(session: int, patience_s: float) -> bool:
     """End what is left of a session once the patience is over; whether there was anything."""
-    deadline = time.monotonic() + patience_s
+    begin = time.monotonic()
     while left := list(in_session(session)):
-        if time.monotonic() < deadline:
+        # multiprocessing's resource tracker ends a moment after it sees that nobody is left
+        patience = LIMIT_S if all(map(_tracks_resources, left)) else patience_s
+        if time.monotonic() < begin + patience:
             time.sleep(0.005)
             continue
         for pid in left:
             _kill(pid)
         return True
     return False
+
+
+def _tracks_resources(pid: int) -> bool:
+    return "multiprocessing.resource_tracker" in _read(Path(f"/proc/{pid}/cmdline"))
 
 
 def _kill(pid: int) -> None:
