@@ -36,6 +36,7 @@ FOLDER = Path(__file__).resolve().parent / "isolated"
 # taken once: while scripts are started by several threads, pytest changes its own at each test
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER / "support")}
 LIMIT_S = 30
+PF_EXITING = 4  # include/linux/sched.h: it has called exit, and has no memory any more
 DIRECTIVE = re.compile(
     r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*(?:\n#    .*)*)$", re.M
 )
@@ -168,7 +169,8 @@ def in_session(session: int) -> Iterator[int]:
             fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        if int(fields[3]) == session and fields[0] not in "ZX":
+        ended = fields[0] in "ZX" or int(fields[6]) & PF_EXITING
+        if int(fields[3]) == session and not ended:
             yield int(name)
 
 
