@@ -43,62 +43,51 @@ def _kernel_outcome(handle: _core.ThreadHandle) -> _Outcome:
 
 
 class _NonDaemonThreads:
-    """The handles that interpreter exit waits for."""
+    """The handles that interpreter exit waits for.
+
+    Without a lock, so that a signal handler may start and join threads at any moment; each step on the dict is atomic.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._handles: dict[_core.ThreadHandle, None] = {}  # in the order of their starts
         self._prune_at = 64
         self.closed = False  # nobody waits for threads any more: a new one could hang at any step, or be cut off
 
     def add(self, handle: _core.ThreadHandle) -> None:
-        with self._lock:
-            if len(self._handles) >= self._prune_at:
-                self._handles = {old: None for old in list(self._handles) if not old.is_done()}
-                self._prune_at = 2 * len(self._handles) + 64
-            self._handles[handle] = None
+        if len(self._handles) >= self._prune_at:
+            for old in list(self._handles):
+                if old.is_done():
+                    self._handles.pop(old, None)
+            self._prune_at = 2 * len(self._handles) + 64
+        self._handles[handle] = None
 
     def discard(self, handle: _core.ThreadHandle) -> None:
-        """Forget one that has ended, since it may hold a kernel's result of any size, or that did not start.
-
-        Without the lock, so that a signal handler may join threads at any moment: to miss an ended one does no harm.
-        """
+        """Forget one that has ended, since it may hold a kernel's result of any size, or that did not start."""
         self._handles.pop(handle, None)
 
     def join(self) -> None:
-        """Wait until none is left; a thread may start another one while it is waited for."""
-        while True:
-            with self._lock:
-                handles, self._handles = self._handles, {}
-            if not handles:
-                return
-            for handle in list(handles):
+        """Wait until none that has begun is left; a thread may start another one while it is waited for.
+
+        One that is about to begin stays listed for the next call: the thread that starts it is waited for itself.
+        """
+        while handles := [handle for handle in list(self._handles) if handle.ident is not None]:
+            for handle in handles:  # Ctrl-C in the joins below ends the waiting: no second call begins anew
+                self._handles.pop(handle, None)
+            for handle in handles:
                 # A thread that forked is the child's main thread, and comes here itself.
-                if handle.ident is None:  # it could not be started
-                    continue
                 if handle.ident != threading.get_ident() or handle.is_done():
                     handle.join()
 
     def close(self) -> None:
         """Wait for what atexit functions have started, for the last time."""
-        self.join()
-        self.closed = True
-
-    def after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
+        try:
+            self.join()
+        finally:
+            self.closed = True
 
 
 _non_daemon = _NonDaemonThreads()
 when_threads_are_joined(_non_daemon.join, last=_non_daemon.close)
-
-
-def _register_fork_handler() -> None:
-    import os
-
-    os.register_at_fork(after_in_child=_non_daemon.after_fork_in_child)
-
-
-_register_fork_handler()
 
 
 class Thread(NativeThread):
@@ -200,10 +189,10 @@ class Thread(NativeThread):
                 self._runs_kernel = True  # before the end can come: somebody may wait for it already
                 handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
         except BaseException:
-            if kernel is not None:
+            if handle.ident is None:  # else it runs: a second start, or a signal handler raised when it had begun
                 self._runs_kernel = False
-            if not self.daemon and handle.ident is None:  # else it is the second start of one that runs
-                _non_daemon.discard(handle)
+                if not self.daemon:
+                    _non_daemon.discard(handle)
             raise
         if kernel is not None:
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]

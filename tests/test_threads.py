@@ -552,3 +552,54 @@ def test_a_joined_thread_takes_its_handle_along(target: Callable[..., object], a
         thread.join()
     del thread
     assert thread_handles() <= before
+
+
+def test_a_thread_about_to_begin_stays_on_the_exit_list() -> None:
+    listed = conc.threads._NonDaemonThreads()
+    handle = conc._core.ThreadHandle()
+    listed.add(handle)
+    listed.join()  # nothing has begun: nothing to wait for, and nobody to forget
+    handle.start(list, 0)
+    listed.join()
+    assert handle.is_done()
+    assert listed._handles == {}
+
+
+def test_nobody_starts_a_thread_after_ctrl_c_at_the_last_wait() -> None:
+    class Interrupted:
+        ident = 1
+
+        def is_done(self) -> bool:
+            return False
+
+        def join(self) -> None:
+            raise KeyboardInterrupt
+
+    listed = conc.threads._NonDaemonThreads()
+    listed.add(Interrupted())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        listed.close()
+    assert listed.closed
+
+
+def test_a_handler_that_raises_after_a_kernels_start_loses_no_result() -> None:
+    class Interrupting:
+        """A handle whose start meets a signal handler that raises, once the kernel runs."""
+
+        def __init__(self, handle: Any) -> None:
+            self._handle = handle
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._handle, name)
+
+        def start_kernel(self, *args: Any, **kwargs: Any) -> None:
+            self._handle.start_kernel(*args, **kwargs)
+            raise KeyboardInterrupt
+
+    thread = conc.Thread(target=kernels.prime_factors, args=(12,))
+    handle = thread._conc_handle
+    thread._conc_handle = Interrupting(handle)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        thread.start()
+    thread._conc_handle = handle
+    assert thread.result() == [2, 2, 3]
