@@ -46,17 +46,19 @@ class Pipe:
 
     __slots__ = ("_fd", "_file", "_lock", "_mode", "_raw")
 
-    def __init__(self, fd: int, mode: str) -> None:
-        self._fd = -1
-        self._raw: io.FileIO | None = None
-        self._file: File | None = None
+    def __init__(self, mode: str) -> None:
+        self._fd = -1  # ours, and not yet the raw file's
         self._mode = mode
+        self._file: File | None = None
+        self._raw = io.FileIO.__new__(io.FileIO)  # closed until it is given the descriptor, in place
         self._lock = threading.RLock()  # a signal handler may ask for the file while its thread makes it
-        self._fd = fd  # ours from here on, and until there is a raw file
+
+    def give(self, fd: int) -> None:
+        self._fd = fd
 
     def __del__(self) -> None:
-        fd = self._fd
-        if self._raw is None and fd >= 0:
+        fd = getattr(self, "_fd", -1)
+        if fd >= 0 and self._raw.closed:
             self._fd = -1
             os.close(fd)  # before anything that may find no memory
             warnings.warn(f"unclosed pipe to a child (descriptor {fd})", ResourceWarning, stacklevel=2, source=self)
@@ -65,33 +67,45 @@ class Pipe:
     def file(self) -> File:
         if self._file is None:
             with self._lock:
-                if self._file is None:
-                    self._file = self._make()
+                self._make()
+        assert self._file is not None
         return self._file
 
-    def _make(self) -> File:
+    def _make(self) -> None:
+        """A signal handler that makes the file, closes it or raises may come between any two steps."""
         buffered = io.BufferedWriter if self._mode == "w" else io.BufferedReader
-        if self._raw is None and self._fd < 0:
+        # Looked at and done in one expression: handlers run between calls.
+        _ = self._fd >= 0 and self._raw.closed and self._raw.__init__(self._fd, self._mode)  # type: ignore[misc]
+        if not self._raw.closed:
+            self._fd = -1
+        if self._file is not None:
+            return
+        if self._raw.closed:
             closed = buffered(io.BytesIO())
             closed.close()
-            return cast(File, closed)
-        if self._raw is None:
-            self._raw = io.FileIO(self._fd, self._mode)
-        return buffered(self._raw)
+            self._file = cast(File, closed)
+            return
+        made = None
+        try:
+            made = buffered(self._raw)
+            self._file = self._file or made
+        finally:
+            if made is not None and self._file is not made:
+                made.detach()  # dropped as it is, it would close the raw file
 
     @property
     def fd(self) -> int:
         """-1 when it is closed."""
-        if self._raw is None:
-            return self._fd
+        fd = self._fd
+        if fd >= 0:
+            return fd
         return -1 if self._raw.closed else self._raw.fileno()
 
     def close(self) -> None:
         with self._lock:
-            if self._raw is None:
-                fd, self._fd = self._fd, -1
-                if fd >= 0:
-                    os.close(fd)
+            fd, self._fd = self._fd, -1
+            if fd >= 0 and self._raw.closed:
+                os.close(fd)
             else:
                 (self._file or self._raw).close()
 
@@ -144,14 +158,10 @@ class Stdio:
                 )
             return int(fileno())
         if stream == PIPE:
+            pipe = self.pipes[number] = Pipe("w" if number == 0 else "r")  # before there is anything to lose
             reads, writes = os.pipe()
             ours, theirs = (writes, reads) if number == 0 else (reads, writes)
-            try:
-                self.pipes[number] = Pipe(ours, "w" if number == 0 else "r")
-            except BaseException:
-                os.close(ours)
-                os.close(theirs)
-                raise
+            pipe.give(ours)
             self._theirs[number] = theirs
             return theirs
         if stream == DEVNULL:
