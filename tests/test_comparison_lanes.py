@@ -21,7 +21,7 @@ import pytest
 
 import conc
 from conc._threading_shim import daemon_threads_allowed
-from conc.comparison.lanes import LANES, lane_class
+from conc.comparison.lanes import LANES, _fork_server, lane_class
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.workload import Workload
 
@@ -492,3 +492,28 @@ def test_a_stopped_event_loop_is_gone_without_the_collector() -> None:
         assert seen() is None
     finally:
         gc.enable()
+
+
+def hold(begun: Any, go_on: Any) -> None:
+    begun.set()
+    go_on.wait()
+
+
+@pytest.mark.main_interpreter("daemon threads, which process pools need")
+def test_somebody_else_uses_the_fork_server_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conc.comparison.lanes.processes.default_start_method", lambda: "forkserver")
+    _fork_server.stop()
+    context = multiprocessing.get_context("forkserver")
+    begun, go_on = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(begun, go_on))
+    with started("processes", workload()) as lane:
+        other.start()
+        begun.wait()
+        assert lane.run(lane.workload.items, PATIENCE_S) == [double(n) for n in range(100)]
+    assert _fork_server.runs()
+    assert other.is_alive()
+    go_on.set()
+    other.join()
+    assert other.exitcode == 0
+    _fork_server.stop()
+    assert not _fork_server.runs()
