@@ -35,12 +35,15 @@ def _forget_current_thread(only: NativeThread | None) -> None:
     tries = 0
     while True:
         try:
-            with _private._active_limbo_lock:
+            _private._active_limbo_lock.acquire()
+            try:
                 ident = threading.get_ident() if only is None else only.ident
                 if only is None or _private._active.get(ident) is only:
                     _private._active.pop(ident, None)
                 if only is not None:
                     only._is_over = True
+            finally:
+                _private._active_limbo_lock.release()  # by itself: the end of a `with` takes memory
             return
         except MemoryError:
             tries += 1
@@ -71,11 +74,14 @@ class NativeThread(threading.Thread):
         Neither waits for the other, which saves two switches of the GIL for each start.
         """
         private = cast(Any, self)
-        with _private._active_limbo_lock:
+        _private._active_limbo_lock.acquire()
+        try:
             if private._ident is None and not self._is_over:
                 private._ident = ident
                 private._native_id = native_id
                 _private._active[ident] = self
+        finally:
+            _private._active_limbo_lock.release()  # by itself: the end of a `with` takes memory
         # Also by the second one: the first may not have come to it yet. Not again, since a set() that found no memory
         # leaves the event's lock held.
         if not private._started.is_set():
