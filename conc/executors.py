@@ -71,15 +71,20 @@ class _LivePools:
     """The pools that interpreter exit drains. An object, so that those made before a reload of this module are kept."""
 
     def __init__(self) -> None:
-        self._pools: weakref.WeakSet[_Workers] = weakref.WeakSet()
+        self._pools: weakref.WeakValueDictionary[int, _Workers] = weakref.WeakValueDictionary()
 
     def add(self, pool: _Workers) -> None:
-        self._pools.add(pool)
+        self._pools[id(pool)] = pool
+
+    def _listed(self) -> list[_Workers]:
+        """Those alive, taken in one step: another thread may make a pool at any moment."""
+        return [pool for reference in self._pools.valuerefs() if (pool := reference()) is not None]
 
     def drain(self) -> None:
         """Interpreter exit: run what was submitted, and see every worker out."""
-        pools = list(self._pools)
-        self._pools.clear()  # Ctrl-C in the joins below ends the waiting, as in threading: no second call begins anew
+        pools = self._listed()
+        for pool in pools:  # Ctrl-C in the joins below ends the waiting, as in threading: no second call begins anew
+            self._pools.pop(id(pool), None)
         for pool in pools:
             pool.close()
         for pool in pools:
@@ -87,7 +92,7 @@ class _LivePools:
 
     def after_fork_in_child(self) -> None:
         """The workers stayed in the parent, and new threads may get their identifiers."""
-        for pool in list(self._pools):
+        for pool in self._listed():
             pool._idents.clear()
 
 

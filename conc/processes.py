@@ -375,15 +375,18 @@ class Child:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for number in (1, 2, 0):
-            pipe = self._pipes[number]
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
-            self._started.wait(_core.deadline(_SIGINT_GRACE_S))
-        else:
-            self._started.wait(_core.deadline(None))
+        patience_s = _SIGINT_GRACE_S if exc_type is not None and issubclass(exc_type, KeyboardInterrupt) else None
+        try:
+            for number in (1, 2, 0):  # stdin last: it alone may have something to send, and fail at it
+                pipe = self._pipes[number]
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
+        except KeyboardInterrupt:
+            patience_s = _SIGINT_GRACE_S
+            raise
+        finally:
+            self._started.wait(_core.deadline(patience_s))
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         handle = self._handle

@@ -550,3 +550,23 @@ def test_a_c_function_does_not_starve_others() -> None:
         futures = [pool.submit(int) for _ in range(20_000)]
         assert futures[0].result() == 0
         assert all(f.result() == 0 for f in futures)
+
+
+def test_pools_may_be_made_while_exit_drains() -> None:
+    class Pool:
+        drained = 0
+
+        def close(self) -> None:
+            pass
+
+        def join(self) -> None:
+            Pool.drained += 1
+
+    live = conc.executors._LivePools()
+    kept = [Pool() for _ in range(20_000)]
+    maker = threading.Thread(target=lambda: [live.add(pool) for pool in kept])  # type: ignore[arg-type, func-returns-value]
+    maker.start()
+    while maker.is_alive():
+        live.drain()
+    live.drain()
+    assert Pool.drained == len(kept)

@@ -236,6 +236,16 @@ class TestEnd:
             assert child.poll() is None
             child.kill()
 
+    def test_context_manager_waits_also_when_a_pipe_cannot_be_closed(self) -> None:
+        child = conc.spawn(["sleep", "0.1"], stdin=conc.PIPE)
+        assert child.stdin is not None
+        os.set_blocking(child.stdin.fileno(), False)
+        os.write(child.stdin.fileno(), b"x" * (1 << 16))  # as much as a pipe holds
+        child.stdin.write(b"y")
+        with pytest.raises(BlockingIOError):
+            child.__exit__(None, None, None)
+        assert child.returncode == 0
+
     def test_context_manager_waits(self) -> None:
         with conc.spawn(["cat"], stdin=conc.PIPE) as child:
             pass
