@@ -147,7 +147,7 @@ def run(case: Case, limit_s: float = LIMIT_S) -> Ended:
         except subprocess.TimeoutExpired:
             hung = "\n".join(describe_process(pid) for pid in in_session(process.pid))
             stdout, stderr = _abort(process)
-        left = _end_session(process.pid, LIMIT_S if case.outlived else 0)
+        left = _end_session(process.pid, LIMIT_S if case.outlived or hung else 0)  # aborting takes a moment
     figures = tuple(re.findall(r"^figure: (.*)$", stdout, re.M))
     return Ended(process.returncode, re.sub(r"^figure: .*\n", "", stdout, flags=re.M), stderr, figures, hung, left)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from concurrent.futures import Future
+from typing import Any, ClassVar, TypeVar
 
 from conc.comparison.meter import Counters, own_counters
 from conc.comparison.workload import Workload
+
+_T = TypeVar("_T")
+_SLICE_S = 0.05
 
 
 class CannotRun(Exception):
@@ -29,6 +34,26 @@ class ItemFailed(Exception):
         if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
             error = error.__cause__
         return cls(index, type(error).__name__, " ".join(str(error).split()))
+
+
+def wait_for(future: Future[_T], deadline: float) -> _T:
+    """The future's result, until `deadline` on time.monotonic().
+
+    In slices: CPython's own waits miss a Ctrl-C that comes between their last look for signals and their sleep, and
+    would answer to it when the future does.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    while True:
+        remaining_s = max(deadline - time.monotonic(), 0)
+        try:
+            return future.result(min(remaining_s, _SLICE_S))
+        except TimeoutError:
+            if future.done():  # just now, or by an error of this kind
+                return future.result()
+            if remaining_s <= _SLICE_S:
+                raise
 
 
 class OutOfTime(Exception):

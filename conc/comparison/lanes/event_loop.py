@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from conc._threading_shim import daemon_threads_allowed
-from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
+from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, wait_for
 
 
 class EventLoop(Lane):
@@ -102,7 +102,7 @@ class EventLoop(Lane):
         assert self._loop is not None
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
-            future.result(timeout_s)
+            wait_for(future, time.monotonic() + timeout_s)
         except BaseException:
             future.cancel()
             raise

@@ -19,7 +19,7 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from conc._threading_shim import daemon_threads_allowed
 from conc.comparison.lanes import _fork_server, worker
-from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, needs_plain_function
+from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime, needs_plain_function, wait_for
 from conc.comparison.meter import Counters, proportional_bytes, thread_count
 
 _CHUNKS_PER_WORKER = 4
@@ -167,7 +167,7 @@ class Processes(Lane):
 
     def _wait(self, future: Future[worker.Answer], deadline: float) -> worker.Answer:
         try:
-            return future.result(max(deadline - time.monotonic(), 0))
+            return wait_for(future, deadline)
         except TimeoutError:
             raise OutOfTime([]) from None
         except BrokenProcessPool:
