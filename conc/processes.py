@@ -93,6 +93,7 @@ class Child:
     """
 
     _handle: _core.ChildHandle | None = None
+    _kills_on_drop = False  # of run(): Ctrl-C may come between the start and its first look
 
     def __init__(
         self,
@@ -127,6 +128,7 @@ class Child:
         program = args[0] if isinstance(args, list) else args
         sys.audit("subprocess.Popen", program, args if isinstance(args, list) else [args], cwd, env)
 
+        self._kills_on_drop = kill_on_drop
         self._relay: _core.Relay | None = None
         self._ended = 0  # the streams that the relay is done with, as bits
         self._communicating = threading.Lock()
@@ -390,7 +392,7 @@ class Child:
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         handle = self._handle
-        if handle is None or handle.ended:
+        if handle is None or handle.ended or self._kills_on_drop:
             return
         try:
             handle.poll()
