@@ -62,6 +62,17 @@ conc_scan_end(struct conc_scan *scan)
     return true;
 }
 
+int
+conc_scan_kib(struct conc_scan *line, int64_t *bytes)
+{
+    uint64_t kib;
+    (void)conc_scan_blanks(line);
+    if (conc_scan_number(line, INT64_MAX / 1024, &kib) != 0 || !conc_scan_word(line, " kB") || line->at != line->end)
+        return -EBADMSG;
+    *bytes = (int64_t)kib * 1024;
+    return 0;
+}
+
 bool
 conc_scan_line(struct conc_scan *scan, struct conc_scan *line)
 {

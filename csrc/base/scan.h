@@ -41,6 +41,9 @@ bool conc_scan_field(struct conc_scan *scan);
 /* Takes a whole decimal number, 1*digit, that is at most `most`: 0, or -EBADMSG when there is none or a larger one. */
 int conc_scan_number(struct conc_scan *scan, uint64_t most, uint64_t *number);
 
+/* Takes the rest of a line that counts memory as the kernel does, "   123 kB": 0 with *bytes, or -EBADMSG. */
+int conc_scan_kib(struct conc_scan *line, int64_t *bytes);
+
 /* Whether nothing is left but at most one newline, which is taken. */
 bool conc_scan_end(struct conc_scan *scan);
 

@@ -88,13 +88,7 @@ conc_proc_kib_line(const char *text, size_t length, const char *key, int64_t *by
     while (conc_scan_line(&scan, &line)) {
         if (!conc_scan_word(&line, key) || !conc_scan_char(&line, ':'))
             continue;
-        uint64_t kib;
-        (void)conc_scan_blanks(&line);
-        if (conc_scan_number(&line, INT64_MAX / 1024, &kib) != 0 || !conc_scan_word(&line, " kB") ||
-            line.at != line.end)
-            return -EBADMSG;
-        *bytes = (int64_t)kib * 1024;
-        return 0;
+        return conc_scan_kib(&line, bytes);
     }
     return -ENODATA;
 }

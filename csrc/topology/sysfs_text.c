@@ -45,13 +45,7 @@ conc_sysfs_parse_meminfo(const char *text, size_t length, const char *key, int64
     while (conc_scan_line(&scan, &line)) {
         if (!take_key(&line, key))
             continue;
-        uint64_t kib;
-        (void)conc_scan_blanks(&line);
-        if (conc_scan_number(&line, INT64_MAX / 1024, &kib) != 0 || !conc_scan_word(&line, " kB") ||
-            line.at != line.end)
-            return -EBADMSG;
-        *bytes = (int64_t)kib * 1024;
-        return 0;
+        return conc_scan_kib(&line, bytes);
     }
     return 0;
 }
