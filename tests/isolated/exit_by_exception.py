@@ -1,11 +1,16 @@
-"""sys.exit with a status, while a thread and a pool are at work, keeps the status."""
+"""sys.exit with a status, or an exception that nobody catches: work that runs is done, and the status is kept."""
 
-# status: 7
+# cases: sys-exit uncaught
+# status[sys-exit]: 7
+# status[uncaught]: 1
+# stderr[uncaught]: ZeroDivisionError: of the main program
 # stdout: task is done
 # stdout: thread is done
 
 import sys
 import threading
+
+from at_exit import when_exit_begins
 
 import conc
 
@@ -27,5 +32,7 @@ def in_pool() -> None:
 conc.Thread(target=in_thread).start()
 pool = conc.ThreadPoolExecutor(1)
 pool.submit(in_pool)
-threading._register_atexit(exit_has_begun.set)  # the last one to register is called first
-sys.exit(7)
+when_exit_begins(exit_has_begun.set)
+if sys.argv[1] == "sys-exit":
+    sys.exit(7)
+raise ZeroDivisionError("of the main program")
