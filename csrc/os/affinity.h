@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os/affinity.h - which CPUs the calling thread may run on; any number of CPUs. */
+/* os/affinity.h - which CPUs a thread of this process may run on; any number of CPUs. */
 #ifndef CONC_OS_AFFINITY_H
 #define CONC_OS_AFFINITY_H
 
@@ -13,5 +13,10 @@ int conc_affinity_set(const struct conc_bitset *cpus);
 
 /* The same for one CPU. */
 int conc_affinity_pin(size_t cpu);
+
+/* The same for the thread `tid` (conc_thread_self_id()) of this process: from the return on it runs nowhere else.
+ * -ESRCH when it is gone. */
+int conc_affinity_get_task(int tid, struct conc_bitset *cpus);
+int conc_affinity_set_task(int tid, const struct conc_bitset *cpus);
 
 #endif

@@ -13,6 +13,10 @@ enum conc_task_state {
 /* 0; or -ENOSYS where the platform does not tell, -EACCES and the like where it refuses. */
 int conc_task_state_read(int tid, enum conc_task_state *state);
 
+/* 0 when a thread of this process has the id `tid`, and -ESRCH when none has. An id is given anew some time after its
+ * thread is gone. Other errors as they come where the system refuses to tell. */
+int conc_task_check(int tid);
+
 /* Waits, a millisecond at most, until the thread `tid` of this process, which has done the last that it does for us, is
  * gone for the kernel as well: until then a fork counts it, and Python warns of forking with threads. */
 void conc_task_wait_gone(int tid);

@@ -80,6 +80,17 @@ try_affinity(void)
 }
 
 static int
+try_affinity_of_a_task(void)
+{
+    struct conc_bitset cpus = {0};
+    int err = conc_affinity_get_task(conc_thread_self_id(), &cpus);
+    if (err == 0)
+        err = conc_affinity_set_task(conc_thread_self_id(), &cpus);
+    conc_bitset_clear(&cpus);
+    return err;
+}
+
+static int
 try_memory_limit(void)
 {
     uint64_t bytes;
@@ -238,6 +249,7 @@ main(void)
         {"topology of this machine", try_topology_of_this_machine, 0, false},
         {"recorded topology", try_recorded_topology, 0, false},
         {"affinity", try_affinity, 0, false},
+        {"affinity of a task", try_affinity_of_a_task, 0, false},
         {"memory limit", try_memory_limit, -ENODATA, false},
         {"environment", try_environment, 0, false},
         {"prime_factors", try_prime_factors, 0, false},

@@ -7,18 +7,20 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/task_state.h"
 
 #define FIRST_WORDS 16                  /* 1024 CPUs */
 #define MOST_WORDS 8192                 /* 524288 CPUs: far beyond any kernel's NR_CPUS */
 
-int
-conc_affinity_get(struct conc_bitset *cpus)
+/* `tid` 0 is the calling thread. */
+static int
+get_of(int tid, struct conc_bitset *cpus)
 {
     for (size_t words = FIRST_WORDS; words <= MOST_WORDS; words *= 2) {
         uint64_t *mask = conc_alloc_array(words, sizeof(*mask));
         if (mask == NULL)
             return -ENOMEM;
-        long bytes = syscall(SYS_sched_getaffinity, 0, words * sizeof(*mask), mask);
+        long bytes = syscall(SYS_sched_getaffinity, tid, words * sizeof(*mask), mask);
         int err = bytes < 0 ? -errno : 0;
         for (size_t i = 0; err == 0 && i < words * 64; i++) {
             if (mask[i / 64] >> (i % 64) & 1)
@@ -31,12 +33,24 @@ conc_affinity_get(struct conc_bitset *cpus)
     return -EINVAL;
 }
 
+static int
+set_of(int tid, const struct conc_bitset *cpus)
+{
+    if (syscall(SYS_sched_setaffinity, tid, cpus->word_count * sizeof(*cpus->words), cpus->words) < 0)
+        return -errno;
+    return 0;
+}
+
+int
+conc_affinity_get(struct conc_bitset *cpus)
+{
+    return get_of(0, cpus);
+}
+
 int
 conc_affinity_set(const struct conc_bitset *cpus)
 {
-    if (syscall(SYS_sched_setaffinity, 0, cpus->word_count * sizeof(*cpus->words), cpus->words) < 0)
-        return -errno;
-    return 0;
+    return set_of(0, cpus);
 }
 
 int
@@ -48,4 +62,17 @@ conc_affinity_pin(size_t cpu)
         err = conc_affinity_set(&one);
     conc_bitset_clear(&one);
     return err;
+}
+
+/* The system calls take any thread of the system, and the id of one that has ended may be another process's by now. */
+int
+conc_affinity_get_task(int tid, struct conc_bitset *cpus)
+{
+    return conc_task_check(tid) == -ESRCH ? -ESRCH : get_of(tid, cpus);
+}
+
+int
+conc_affinity_set_task(int tid, const struct conc_bitset *cpus)
+{
+    return conc_task_check(tid) == -ESRCH ? -ESRCH : set_of(tid, cpus);
 }

@@ -52,11 +52,19 @@ clock_moves(int tid)
     return first.tv_sec != second.tv_sec || first.tv_nsec != second.tv_nsec;
 }
 
+int
+conc_task_check(int tid)
+{
+    if (tid <= 0)
+        return -ESRCH;
+    return syscall(SYS_tgkill, getpid(), tid, 0) == 0 ? 0 : -errno;
+}
+
 void
 conc_task_wait_gone(int tid)
 {
     int64_t deadline = conc_deadline_after(CONC_NS_PER_S / 1000);
-    while (syscall(SYS_tgkill, getpid(), tid, 0) == 0 && conc_now_ns() < deadline)
+    while (conc_task_check(tid) == 0 && conc_now_ns() < deadline)
         conc_os_thread_yield();
 }
 

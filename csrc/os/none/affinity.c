@@ -24,3 +24,17 @@ conc_affinity_pin(size_t cpu)
     (void)cpu;
     return -ENOSYS;
 }
+
+int
+conc_affinity_get_task(int tid, struct conc_bitset *cpus)
+{
+    (void)tid, (void)cpus;
+    return -ENOSYS;
+}
+
+int
+conc_affinity_set_task(int tid, const struct conc_bitset *cpus)
+{
+    (void)tid, (void)cpus;
+    return -ENOSYS;
+}
