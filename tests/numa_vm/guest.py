@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import subprocess
 
 import conc
 from conc import memory
@@ -42,6 +43,8 @@ libc.syscall(SET_MEMPOLICY, MPOL_BIND, ctypes.byref(ctypes.c_ulong(1 << ids[1]))
 against_policy = memory.latency(size=256 * KIB, node=ids[0], cpu=cpus[0], samples=1, timeout=60).to_dict()
 libc.syscall(SET_MEMPOLICY, 0, None, 0)
 
+policies = subprocess.run(["/job/test_memory_policy"], capture_output=True, text=True, check=False)
+
 report = conc.probe(10.0)
 print(
     json.dumps(
@@ -53,6 +56,7 @@ print(
             "local": local,
             "unasked": unasked,
             "against_policy": against_policy,
+            "policies": {"status": policies.returncode, "output": policies.stdout, "errors": policies.stderr},
             "refusals": {
                 "absent": refusal(lambda: memory.latency(node=99)),
                 "large": refusal(lambda: memory.latency(node=ids[-1], size=512 * MIB)),

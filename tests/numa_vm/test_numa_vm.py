@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import vm
+
+sys.path.insert(0, str(vm.ROOT / "tools"))
+try:
+    import ctest
+finally:
+    sys.path.pop(0)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,7 +32,10 @@ def facts() -> Any:
     try:
         if os.environ.get("CONC_NUMA_VM") == "1":
             vm.setup()
-        outcome = vm.run("4n", (Path(__file__).parent / "guest.py").read_text(), timeout_s=800)
+        vm.check_available()
+        program = ctest.build(["test_memory_policy"], "none")["test_memory_policy"]
+        script = (Path(__file__).parent / "guest.py").read_text()
+        outcome = vm.run("4n", script, files=[program], timeout_s=800)
     except vm.Unavailable as reason:
         pytest.skip(str(reason))
     assert outcome.status == 0, outcome.console
@@ -80,6 +90,13 @@ def test_latency_without_a_node_takes_the_cpus_own(facts: Any) -> None:
 
 def test_binding_wins_over_the_process_policy(facts: Any) -> None:
     assert facts["against_policy"]["placement"]["shares"] == {"0": 1.0}
+
+
+def test_a_threads_policy_decides_where_its_pages_come_from(facts: Any) -> None:
+    """The program checks every page; these are the nodes that it met."""
+    found = facts["policies"]
+    assert found["status"] == 0, found["errors"]
+    assert found["output"].splitlines() == ["local: 0 1 2", "bind: 0 1 2 3"]
 
 
 def test_refusals_name_what_there_is(facts: Any) -> None:

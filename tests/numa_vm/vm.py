@@ -16,7 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,12 +198,13 @@ def run_tool(*command: str, cwd: str | None = None) -> str:
         raise
 
 
-def run(topology: str, script: str, *, timeout_s: float = 180.0) -> Outcome:
+def run(topology: str, script: str, *, files: Sequence[Path] = (), timeout_s: float = 180.0) -> Outcome:
     """Run Python source in a guest that has the conc package of this checkout.
 
     Args:
         topology: a name in TOPOLOGIES.
         script: Python source; what it prints is the output.
+        files: what the script finds beside it, in /job, by their names.
         timeout_s: for the whole guest.
 
     Raises:
@@ -215,6 +216,8 @@ def run(topology: str, script: str, *, timeout_s: float = 180.0) -> Outcome:
         job = Path(folder) / "job"
         shutil.copytree(ROOT / "conc", job / "site" / "conc", ignore=shutil.ignore_patterns("__pycache__"))
         (job / "script.py").write_text(script)
+        for file in files:
+            shutil.copy2(file, job)
         make_image(job, Path(folder) / "job.ext4", spare_mib=16)
         console, output = Path(folder) / "console", Path(folder) / "output"
         command = [

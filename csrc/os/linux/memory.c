@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "os/linux/node_mask.h"
 #include "os/proc_text.h"
 
 #define HUGE_SIZE_FILE "sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
@@ -110,13 +110,11 @@ conc_memory_huge_bytes(const void *memory, size_t size, size_t *bytes)
 int
 conc_memory_bind(void *memory, size_t size, unsigned node)
 {
-    const unsigned bits = CHAR_BIT * sizeof(unsigned long);
-    unsigned long mask[CONC_NODE_LIMIT / (CHAR_BIT * sizeof(unsigned long))] = {0};
-    if (node >= CONC_NODE_LIMIT)
-        return -EINVAL;
-    mask[node / bits] = 1ul << (node % bits);
-    /* The kernel reads one bit less than it is told of. */
-    long rc = syscall(SYS_mbind, memory, size, MPOL_BIND, mask, (unsigned long)CONC_NODE_LIMIT + 1, MPOL_MF_STRICT);
+    struct conc_node_mask mask;
+    int err = conc_node_mask_of(node, &mask);
+    if (err != 0)
+        return err;
+    long rc = syscall(SYS_mbind, memory, size, MPOL_BIND, mask.words, CONC_NODE_MASK_BITS, MPOL_MF_STRICT);
     return rc == 0 ? 0 : -errno;
 }
 
