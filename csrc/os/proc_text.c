@@ -81,6 +81,50 @@ conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *time
     return 0;
 }
 
+int64_t
+conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *times)
+{
+    int64_t user = times->user_ticks, sum = user + times->system_ticks;
+    if (times->system_ticks == 0)
+        return total_ns;
+    /* So that a remainder times ticks fits into 64 bits; the ratio keeps 30 of them. */
+    for (; sum > INT32_MAX; sum /= 2)
+        user /= 2;
+    return total_ns / sum * user + total_ns % sum * user / sum;
+}
+
+int
+conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    int64_t on_cpu, waiting;
+    uint64_t turns;
+    if (!take_field(&scan, INT64_MAX, &on_cpu) || !take_field(&scan, INT64_MAX, &waiting) ||
+        conc_scan_number(&scan, UINT64_MAX, &turns) != 0 || !conc_scan_char(&scan, '\n') || scan.at != scan.end)
+        return -EBADMSG;
+    if (on_cpu == 0 && waiting == 0 && turns == 0)
+        return -ENODATA;
+    *ns = waiting;
+    return 0;
+}
+
+int
+conc_proc_count_line(const char *text, size_t length, const char *key, int64_t *number)
+{
+    struct conc_scan scan = conc_scan_over(text, length), line;
+    while (conc_scan_line(&scan, &line)) {
+        if (!conc_scan_word(&line, key) || !conc_scan_word(&line, ":\t"))
+            continue;
+        uint64_t found;
+        /* Behind the last byte of a text that was cut the number may go on. */
+        if (conc_scan_number(&line, INT64_MAX, &found) != 0 || line.at != line.end || line.end == scan.end)
+            return -EBADMSG;
+        *number = (int64_t)found;
+        return 0;
+    }
+    return -ENODATA;
+}
+
 int
 conc_proc_kib_line(const char *text, size_t length, const char *key, int64_t *bytes)
 {

@@ -26,6 +26,17 @@ struct conc_proc_times {
 /* Fields 10, 12, 14 and 15 of a task's `stat`. */
 int conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *times);
 
+/* What of a CPU time of `total_ns` was spent in the program, when the kernel has counted it in ticks as `times` has it:
+ * in the ratio of the ticks, all of it as long as no tick was in the kernel. The rest was spent in the kernel. */
+int64_t conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *times);
+
+/* How long a task waited for a CPU: the second of the three numbers of its `schedstat`, nanoseconds. -ENODATA where the
+ * kernel does not count it and all three are 0. */
+int conc_proc_run_delay(const char *text, size_t length, int64_t *ns);
+
+/* The number of the line "KEY:\t123": context switches in `status`. The text may be cut anywhere. */
+int conc_proc_count_line(const char *text, size_t length, const char *key, int64_t *number);
+
 /* Bytes of the line "KEY:  123 kB": `status`, and /proc/meminfo. */
 int conc_proc_kib_line(const char *text, size_t length, const char *key, int64_t *bytes);
 

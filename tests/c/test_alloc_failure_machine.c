@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "os/memory_limit.h"
 #include "os/spawn.h"
+#include "os/task_usage.h"
 #include "probe/arena.h"
 #include "probe/bandwidth.h"
 #include "probe/latency.h"
@@ -88,6 +89,13 @@ try_affinity_of_a_task(void)
         err = conc_affinity_set_task(conc_thread_self_id(), &cpus);
     conc_bitset_clear(&cpus);
     return err;
+}
+
+static int
+try_usage_of_a_task(void)
+{
+    struct conc_task_usage usage;
+    return conc_task_usage_read(conc_thread_self_id(), &usage);
 }
 
 static int
@@ -250,6 +258,7 @@ main(void)
         {"recorded topology", try_recorded_topology, 0, false},
         {"affinity", try_affinity, 0, false},
         {"affinity of a task", try_affinity_of_a_task, 0, false},
+        {"usage of a task", try_usage_of_a_task, 0, false},
         {"memory limit", try_memory_limit, -ENODATA, false},
         {"environment", try_environment, 0, false},
         {"prime_factors", try_prime_factors, 0, false},

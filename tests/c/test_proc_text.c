@@ -51,6 +51,54 @@ test_lines(void)
 }
 
 static void
+test_counts_of_a_task(void)
+{
+    static const char status[] = "Name:\tx\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n";
+    int64_t number = 7, ns = 7;
+    CHECK_EQ(conc_proc_count_line(TEXT(status), "voluntary_ctxt_switches", &number), 0);
+    CHECK_EQ(number, 12);
+    CHECK_EQ(conc_proc_count_line(TEXT(status), "nonvoluntary_ctxt_switches", &number), 0);
+    CHECK_EQ(number, 3);
+    CHECK_EQ(conc_proc_count_line(TEXT(status), "ctxt_switches", &number), -ENODATA);
+    CHECK_EQ(conc_proc_count_line(TEXT("Threads:\t9223372036854775807\n"), "Threads", &number), 0);
+    CHECK(number == INT64_MAX);
+    CHECK_EQ(conc_proc_count_line(TEXT("Threads:\t9223372036854775808\n"), "Threads", &number), -EBADMSG);
+    CHECK_EQ(conc_proc_count_line(TEXT("Threads:\t1"), "Threads", &number), -EBADMSG);    /* cut: it might be 10 */
+    CHECK_EQ(conc_proc_count_line(TEXT("Threads: 1\n"), "Threads", &number), -ENODATA);
+
+    CHECK_EQ(conc_proc_run_delay(TEXT("382129 62253 3\n"), &ns), 0);
+    CHECK_EQ(ns, 62253);
+    CHECK_EQ(conc_proc_run_delay(TEXT("1 0 1\n"), &ns), 0);
+    CHECK_EQ(ns, 0);
+    CHECK_EQ(conc_proc_run_delay(TEXT("0 0 0\n"), &ns), -ENODATA);
+    static const char *const bad[] = {"", "1 2\n", "1 2 3", "1 2 3\n4", "1 2 x\n", "1 9223372036854775808 3\n", "-1 2 3\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CHECK_EQ(conc_proc_run_delay(bad[i], strlen(bad[i]), &ns), -EBADMSG);
+    CHECK_EQ(ns, 0);
+}
+
+static void
+test_shares_of_a_time(void)
+{
+    static const struct {
+        int64_t total, user, system, share;
+    } rows[] = {
+        {999, 0, 0, 999},                               /* no tick yet */
+        {999, 5, 0, 999},
+        {999, 0, 5, 0},
+        {100, 3, 1, 75},
+        {0, 3, 1, 0},
+        {INT64_MAX, 1, 1, INT64_MAX / 2},
+        {INT64_MAX, CONC_PROC_TICKS_MAX, CONC_PROC_TICKS_MAX, INT64_MAX / 2},
+        {INT64_MAX, 0, CONC_PROC_TICKS_MAX, 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct conc_proc_times times = {.user_ticks = rows[i].user, .system_ticks = rows[i].system};
+        CHECK_EQ(conc_proc_user_share(rows[i].total, &times), rows[i].share);
+    }
+}
+
+static void
 test_single_numbers(void)
 {
     uint64_t number = 0;
@@ -131,6 +179,8 @@ int
 main(void)
 {
     test_stat_of_a_task();
+    test_counts_of_a_task();
+    test_shares_of_a_time();
     test_lines();
     test_single_numbers();
     test_steal();

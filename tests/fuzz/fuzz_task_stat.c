@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_task_stat.c - conc_proc_state_letter() and conc_proc_times_of(): any bytes as the whole line, and any bytes as
- * the name of the command in a line that is right, where they must not matter. */
+ * the name of the command in a line that is right, where they must not matter. The ticks that were read then divide a
+ * time as fractions of 128 bits would, but for the last of 29 bits. */
 #include <ctype.h>
 #include <errno.h>
 
@@ -46,6 +47,17 @@ reference_times(struct slow text, int64_t *number)
 }
 
 static void
+check_share(int64_t total, const struct conc_proc_times *times)
+{
+    big user = (big)times->user_ticks, sum = user + (big)times->system_ticks;
+    big exact = times->system_ticks == 0 ? (big)total : (big)total * user / sum;
+    int64_t share = conc_proc_user_share(total, times);
+    REQUIRE(share >= 0 && share <= total);
+    big error = (big)share > exact ? (big)share - exact : exact - (big)share;
+    REQUIRE(error <= (big)total / (1 << 29) + 1);
+}
+
+static void
 check_as_line(const uint8_t *data, size_t size)
 {
     struct slow copy = slow_copy(data, size);
@@ -57,11 +69,15 @@ check_as_line(const uint8_t *data, size_t size)
     int64_t number[4] = {-1, -1, -1, -1};
     bool has_times = err == 0 && reference_times(copy, number);
     REQUIRE(conc_proc_times_of((const char *)data, size, &times) == (has_times ? 0 : -EBADMSG));
-    if (has_times)
+    if (has_times) {
         REQUIRE(times.minor_faults == number[0] && times.major_faults == number[1] && times.user_ticks == number[2] &&
                 times.system_ticks == number[3]);
-    else
+        check_share(times.minor_faults, &times);
+        check_share(INT64_MAX, &times);
+    }
+    else {
         REQUIRE(times.minor_faults == -1 && times.system_ticks == -1);
+    }
     free(copy.text);
 }
 

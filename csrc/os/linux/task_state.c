@@ -4,41 +4,25 @@
 #include "os/task_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/linux/task_clock.h"
 #include "os/proc_text.h"
+#include "os/task_file.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
-
-/* The kernel's encoding of a thread's CPU clock (posix-timers.h: CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED). */
-static clockid_t
-cpu_clock_of(int tid)
-{
-    return (clockid_t)((~(unsigned)tid << 3) | 6u);
-}
 
 static int
 read_state_letter(int tid, char *letter)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
     char text[512];
-    ssize_t n = read(fd, text, sizeof(text));
-    int err = n < 0 ? -errno : 0;
-    close(fd);
-    if (err != 0)
-        return err;
-    return conc_proc_state_letter(text, (size_t)n, letter);
+    int64_t n = conc_task_file_look(tid, "stat", text, sizeof(text));
+    return n < 0 ? (int)n : conc_proc_state_letter(text, (size_t)n, letter);
 }
 
 /* Whether the thread's CPU clock moves while we look: its resolution is a nanosecond while it is on a CPU. */
@@ -46,7 +30,7 @@ static bool
 clock_moves(int tid)
 {
     struct timespec first, second;
-    clockid_t id = cpu_clock_of(tid);
+    clockid_t id = conc_task_clock(tid);
     if (clock_gettime(id, &first) != 0 || clock_gettime(id, &second) != 0)
         return false;
     return first.tv_sec != second.tv_sec || first.tv_nsec != second.tv_nsec;
