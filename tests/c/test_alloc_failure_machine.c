@@ -91,11 +91,29 @@ try_affinity_of_a_task(void)
     return err;
 }
 
+/* Of three files the one that cannot be opened takes its own figures away and no others. */
 static int
 try_usage_of_a_task(void)
 {
+    static bool counted;                /* whether this kernel counts the delay: told by the first, undisturbed try */
+    long injected = faults_injected();
     struct conc_task_usage usage;
-    return conc_task_usage_read(conc_thread_self_id(), &usage);
+    int err = conc_task_usage_read(conc_thread_self_id(), &usage);
+    injected = faults_injected() - injected;
+    counted |= usage.run_delay_ns >= 0;
+    CHECK((usage.user_ns < 0) == (usage.system_ns < 0) && (usage.user_ns < 0) == (usage.minor_faults < 0));
+    CHECK((usage.user_ns < 0) == (usage.major_faults < 0) && (usage.voluntary < 0) == (usage.involuntary < 0));
+    int unknown = (usage.user_ns < 0) + (usage.voluntary < 0) + (usage.run_delay_ns < 0);
+    CHECK(unknown == injected || (!counted && unknown == injected + 1));
+    return err;
+}
+
+static int
+try_run_delay(void)
+{
+    int64_t ns;
+    int err = conc_task_run_delay(conc_thread_self_id(), &ns);
+    return err == -ENODATA ? 0 : err;
 }
 
 static int
@@ -259,6 +277,7 @@ main(void)
         {"affinity", try_affinity, 0, false},
         {"affinity of a task", try_affinity_of_a_task, 0, false},
         {"usage of a task", try_usage_of_a_task, 0, false},
+        {"run delay", try_run_delay, 0, false},
         {"memory limit", try_memory_limit, -ENODATA, false},
         {"environment", try_environment, 0, false},
         {"prime_factors", try_prime_factors, 0, false},

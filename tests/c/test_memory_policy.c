@@ -54,12 +54,12 @@ static void
 local(void *arg, unsigned index)
 {
     (void)arg, (void)index;
-    struct conc_bitset allowed = {0}, nodes = {0};
-    HAVE_EQ(conc_affinity_get(&allowed), 0);
+    struct conc_bitset cpus = {0}, nodes = {0};
+    HAVE_EQ(conc_affinity_get(&cpus), 0);
     CHECK_EQ(conc_memory_policy_bind((unsigned)node_of_new_page()), 0);
     CHECK_EQ(conc_memory_policy_local(), 0);
     check_policy(CONC_MEMORY_LOCAL, 0);
-    for (size_t cpu = conc_bitset_next(&allowed, 0); cpu != CONC_BITSET_END; cpu = conc_bitset_next(&allowed, cpu + 1)) {
+    for (size_t cpu = conc_bitset_next(&cpus, 0); cpu != CONC_BITSET_END; cpu = conc_bitset_next(&cpus, cpu + 1)) {
         unsigned here, node;
         HAVE_EQ(conc_affinity_pin(cpu), 0);
         CHECK_EQ(syscall(SYS_getcpu, &here, &node, NULL), 0);
@@ -71,7 +71,7 @@ local(void *arg, unsigned index)
     for (size_t node = conc_bitset_next(&nodes, 0); node != CONC_BITSET_END; node = conc_bitset_next(&nodes, node + 1))
         printf(" %zu", node);
     printf("\n");
-    conc_bitset_clear(&allowed);
+    conc_bitset_clear(&cpus);
     conc_bitset_clear(&nodes);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_proc_lines.c - conc_proc_kib_line(), conc_proc_number_line() and conc_proc_count_line() against a reading line by
- * line. A count in a text that was cut is that of the whole, or none. Slow: runs / 5. */
+/* fuzz_proc_lines.c - conc_proc_kib_line(), conc_proc_number_line() and conc_proc_count_line() against a reading line
+ * by line. A count in a text that was cut is that of the whole, or none. Slow: runs / 5. */
 #include <errno.h>
 
 #include "fuzz.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_task_schedstat.c - conc_proc_run_delay() against three sums of 128 bits; what it reads reads the same when written. */
+/* fuzz_task_schedstat.c - conc_proc_run_delay() against three sums of 128 bits; what it reads reads the same when
+ * written. */
 #include <errno.h>
 #include <inttypes.h>
 
