@@ -108,6 +108,61 @@ conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
     return 0;
 }
 
+/* A blank and a number as the kernel writes addresses: "0x", then 1 to 16 digits of the base 16. */
+static bool
+take_address(struct conc_scan *scan, uint64_t *value)
+{
+    if (!conc_scan_word(scan, " 0x"))
+        return false;
+    const char *start = scan->at;
+    uint64_t sum = 0;
+    for (; scan->at != scan->end && scan->at - start < 16; scan->at++) {
+        char c = *scan->at;
+        if (c >= '0' && c <= '9')
+            sum = sum << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            sum = sum << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            break;
+    }
+    *value = sum;
+    return scan->at != start;
+}
+
+static bool
+take_call(struct conc_scan *scan, struct conc_task_syscall *call)
+{
+    uint64_t number;
+    if (conc_scan_number(scan, INT32_MAX, &number) != 0)
+        return false;
+    call->number = (long)number;
+    for (size_t i = 0; i < sizeof(call->arguments) / sizeof(*call->arguments); i++) {
+        if (!take_address(scan, &call->arguments[i]))
+            return false;
+    }
+    return true;
+}
+
+/* "running", "-1 STACK PROGRAM", or "NUMBER ARGUMENT{6} STACK PROGRAM". */
+int
+conc_proc_syscall(const char *text, size_t length, struct conc_task_syscall *call)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    struct conc_task_syscall found = {.kind = CONC_SYSCALL_RUNNING, .number = -1};
+    if (!conc_scan_word(&scan, "running")) {
+        uint64_t stack, program;
+        found.kind = conc_scan_word(&scan, "-1") ? CONC_SYSCALL_OUTSIDE : CONC_SYSCALL_BLOCKED;
+        if (found.kind == CONC_SYSCALL_BLOCKED && !take_call(&scan, &found))
+            return -EBADMSG;
+        if (!take_address(&scan, &stack) || !take_address(&scan, &program))
+            return -EBADMSG;
+    }
+    if (!conc_scan_char(&scan, '\n') || scan.at != scan.end)
+        return -EBADMSG;
+    *call = found;
+    return 0;
+}
+
 int
 conc_proc_count_line(const char *text, size_t length, const char *key, int64_t *number)
 {

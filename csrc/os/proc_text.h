@@ -34,6 +34,21 @@ int64_t conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *tim
  * kernel does not count it and all three are 0. */
 int conc_proc_run_delay(const char *text, size_t length, int64_t *ns);
 
+enum conc_task_syscall_kind {
+    CONC_SYSCALL_RUNNING,               /* it could run: in the program or in the kernel */
+    CONC_SYSCALL_BLOCKED,               /* it waits in the system call `number` */
+    CONC_SYSCALL_OUTSIDE,               /* it waits, and has not called the system: a page that is read, a stop */
+};
+
+struct conc_task_syscall {
+    enum conc_task_syscall_kind kind;
+    long number;                        /* SYS_read and the like, >= 0; -1 unless BLOCKED */
+    uint64_t arguments[6];              /* the registers, also those that the call does not take; 0 unless BLOCKED */
+};
+
+/* A task's `syscall`. */
+int conc_proc_syscall(const char *text, size_t length, struct conc_task_syscall *call);
+
 /* The number of the line "KEY:\t123": context switches in `status`. The text may be cut anywhere. */
 int conc_proc_count_line(const char *text, size_t length, const char *key, int64_t *number);
 

@@ -71,10 +71,40 @@ test_counts_of_a_task(void)
     CHECK_EQ(conc_proc_run_delay(TEXT("1 0 1\n"), &ns), 0);
     CHECK_EQ(ns, 0);
     CHECK_EQ(conc_proc_run_delay(TEXT("0 0 0\n"), &ns), -ENODATA);
-    static const char *const bad[] = {"", "1 2\n", "1 2 3", "1 2 3\n4", "1 2 x\n", "1 9223372036854775808 3\n", "-1 2 3\n"};
+    static const char *const bad[] = {
+        "", "1 2\n", "1 2 3", "1 2 3\n4", "1 2 x\n", "1 9223372036854775808 3\n", "-1 2 3\n",
+    };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         CHECK_EQ(conc_proc_run_delay(bad[i], strlen(bad[i]), &ns), -EBADMSG);
     CHECK_EQ(ns, 0);
+}
+
+static void
+test_system_call_of_a_task(void)
+{
+    struct conc_task_syscall call = {.number = 7};
+    static const char read[] = "0 0x3 0x7f4692203000 0x20000 0xa 0xffffffffffffffff 0x0 0x7ffee0055c48 0x7f469237f2\n";
+    CHECK_EQ(conc_proc_syscall(TEXT(read), &call), 0);
+    CHECK_EQ(call.kind, CONC_SYSCALL_BLOCKED);
+    CHECK_EQ(call.number, 0);
+    static const uint64_t arguments[] = {3, 0x7f4692203000, 0x20000, 10, UINT64_MAX, 0};
+    CHECK(memcmp(call.arguments, arguments, sizeof(arguments)) == 0);
+    CHECK_EQ(conc_proc_syscall(TEXT("running\n"), &call), 0);
+    CHECK_EQ(call.kind, CONC_SYSCALL_RUNNING);
+    CHECK_EQ(call.number, -1);
+    CHECK_EQ(conc_proc_syscall(TEXT("-1 0x7ffe 0x55d0\n"), &call), 0);
+    CHECK_EQ(call.kind, CONC_SYSCALL_OUTSIDE);
+    CHECK_EQ(call.number, -1);
+    static const char *const bad[] = {
+        "", "running", "running \n", "-1\n", "-1 0x1\n", "-1 0x1 0x2 0x3\n", "-2 0x1 0x2\n", "7 0x1 0x2\n",
+        "7 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8", "7 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x\n", "7 1 2 3 4 5 6 7 8\n",
+        "2147483648 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8\n", "7 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x11111111111111111\n",
+        "7 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8\n9",
+    };
+    call.number = 7;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CHECK_EQ(conc_proc_syscall(bad[i], strlen(bad[i]), &call), -EBADMSG);
+    CHECK_EQ(call.number, 7);
 }
 
 static void
@@ -180,6 +210,7 @@ main(void)
 {
     test_stat_of_a_task();
     test_counts_of_a_task();
+    test_system_call_of_a_task();
     test_shares_of_a_time();
     test_lines();
     test_single_numbers();
