@@ -68,6 +68,7 @@ def paired(
     target: Target | None = None,
     rounds: int = 15,
     scale: float = 1.0,
+    prepare: Callable[[], object] = lambda: None,
 ) -> Rounds:
     """Run `peer` and `ours` alternately and note how many times faster ours is: peer seconds / our seconds.
 
@@ -80,14 +81,17 @@ def paired(
         target: what the figure should be.
         rounds: pairs after one that is not counted; >= 2.
         scale: how many times the peer's work ours does, where ours would be too short to time.
+        prepare: called before each call of `ours`, outside of its time.
     """
     peer_samples: list[float] = []
     our_samples: list[float] = []
     timed(peer)
+    prepare()
     timed(ours)
 
     def run_peer() -> None:
         peer_samples.append(timed(peer))
+        prepare()
 
     def run_ours() -> None:
         our_samples.append(timed(ours))
