@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from conc.executors import Future, ThreadPoolExecutor
     from conc.memory.probing import probe
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
-    from conc.threads import Thread, ThreadState
+    from conc.threads import (
+        StopReport,
+        Thread,
+        ThreadEnd,
+        ThreadState,
+        ThreadStopped,
+        Timer,
+        shield,
+        stop_requested,
+    )
     from conc.usage import Usage
 
 # public name -> (module, name in it; None for the module itself)
@@ -31,9 +40,13 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "PIPE": ("conc.processes", "PIPE"),
     "STDOUT": ("conc.processes", "STDOUT"),
     "Report": ("conc.comparison.report", "Report"),
+    "StopReport": ("conc.threads", "StopReport"),
     "Thread": ("conc.threads", "Thread"),
+    "ThreadEnd": ("conc.threads", "ThreadEnd"),
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
+    "ThreadStopped": ("conc.threads", "ThreadStopped"),
+    "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
     "compare": ("conc.comparison.api", "compare"),
     "cpu_count": ("conc.cpus", "cpu_count"),
@@ -41,7 +54,9 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "memory": ("conc.memory", None),
     "probe": ("conc.memory.probing", "probe"),
     "run": ("conc.processes", "run"),
+    "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
+    "stop_requested": ("conc.threads", "stop_requested"),
 }
 
 __all__ = [
@@ -53,9 +68,13 @@ __all__ = [
     "Future",
     "Interrupted",
     "Report",
+    "StopReport",
     "Thread",
+    "ThreadEnd",
     "ThreadPoolExecutor",
     "ThreadState",
+    "ThreadStopped",
+    "Timer",
     "Usage",
     "__version__",
     "compare",
@@ -64,7 +83,9 @@ __all__ = [
     "memory",
     "probe",
     "run",
+    "shield",
     "spawn",
+    "stop_requested",
 ]
 
 

@@ -12,22 +12,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    from conc._core import ThreadHandle
+from conc import _core
 
 HAS_HANDLES = sys.version_info >= (3, 13)
 _HANDLE_NAME = "_os_thread_handle" if sys.version_info >= (3, 14) else "_handle"
 
 _private = cast(Any, threading)
 
-
 _TRIES = 200  # a number that needs no memory to count to
 
 
-def _forget_current_thread(only: NativeThread | None) -> None:
-    """Let threading forget the calling thread, or `only` if it is listed.
+def _forget_current_thread() -> None:
+    """Let threading forget the calling thread.
 
     It is the last that a thread does, and an entry that is left would be taken for a living thread: where there is no
     memory for it, it is tried again for a while.
@@ -37,11 +35,7 @@ def _forget_current_thread(only: NativeThread | None) -> None:
         try:
             _private._active_limbo_lock.acquire()
             try:
-                ident = threading.get_ident() if only is None else only.ident
-                if only is None or _private._active.get(ident) is only:
-                    _private._active.pop(ident, None)
-                if only is not None:
-                    only._is_over = True
+                _private._active.pop(threading.get_ident(), None)
             finally:
                 _private._active_limbo_lock.release()  # by itself: the end of a `with` takes memory
             return
@@ -52,99 +46,86 @@ def _forget_current_thread(only: NativeThread | None) -> None:
             time.sleep(0.001)
 
 
-class NativeThread(threading.Thread):
-    """A threading.Thread on a conc handle: what has to be overridden for that, and nothing else."""
+class _Started:
+    """What threading takes for the event that a thread sets when it begins."""
 
-    _conc_handle: ThreadHandle
+    def __init__(self, thread: NativeThread) -> None:
+        self._thread = thread
 
-    _is_over: bool  # threading has forgotten it, or never lists it
+    def is_set(self) -> bool:
+        return self._thread.ident is not None
 
-    def _install_handle(self, handle: ThreadHandle) -> None:
-        self._is_over = False
-        self._conc_handle = handle
-        if HAS_HANDLES:
-            setattr(self, _HANDLE_NAME, handle)
+    def set(self) -> None:
+        """It is set by the start itself."""
 
-    def _is_initialized(self) -> bool:
-        return bool(getattr(self, "_initialized", False))
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002  (nobody has to wait)
+        return self.is_set()
 
-    def _register(self, ident: int | None, native_id: int | None) -> None:
-        """Make the thread known to threading. The starter and the thread both call it; the first one does it.
+    def _at_fork_reinit(self) -> None:
+        """There is no lock in here."""
 
-        Neither waits for the other, which saves two switches of the GIL for each start.
-        """
-        private = cast(Any, self)
-        _private._active_limbo_lock.acquire()
-        try:
-            if private._ident is None and not self._is_over:
-                private._ident = ident
-                private._native_id = native_id
-                _private._active[ident] = self
-        finally:
-            _private._active_limbo_lock.release()  # by itself: the end of a `with` takes memory
-        # Also by the second one: the first may not have come to it yet. Not again, since a set() that found no memory
-        # leaves the event's lock held.
-        if not private._started.is_set():
-            private._started.set()
 
-    def _unregister(self) -> None:
-        _forget_current_thread(self)
+class NativeThread(_core.Thread, threading.Thread):
+    """A threading.Thread on a thread of conc's core: what threading reads and writes of its own, and nothing else.
 
-    def _mark_started(self, ident: int | None, native_id: int | None) -> None:
-        """Say that it has started without listing it: no Python code runs in it."""
-        private = cast(Any, self)
-        self._is_over = True
-        private._ident = ident
-        private._native_id = native_id
-        private._started.set()
+    The core has the constructor, ``start``, ``run``, ``join``, ``is_alive``, ``ident`` and ``native_id``, and the
+    fields ``_target``, ``_args``, ``_kwargs``, ``_name``, ``_daemonic``, ``_context`` and ``_initialized``. What is
+    here stands for the rest, so that also a subclass that calls ``threading.Thread.__init__`` works.
+    """
 
-    def _report_exception(self) -> None:
-        """Hand the current exception to threading.excepthook."""
-        cast(Any, self)._invoke_excepthook(self)
+    _tstate_lock: Any = None  # up to 3.12 the lock that a thread state releases; there is none
 
-    def is_alive(self) -> bool:
-        """Whether the thread has been started and has not ended."""
-        self._require_init("Thread.__init__() not called")
-        if self._conc_handle.ident is None:
-            return False
-        if not self._conc_handle.is_done():
-            return True
-        if not HAS_HANDLES:
-            cast(Any, self)._is_stopped = True  # repr() looks at it
-        return False
+    # threading reports what a thread raises by a function that each thread has; ours is the same for all
+    _invoke_excepthook = staticmethod(_private._make_invoke_excepthook())
 
     @property
-    def ident(self) -> int | None:
-        """The identifier of the thread; None before start()."""
-        self._require_init("Thread.__init__() not called")
-        return self._conc_handle.ident
+    def _started(self) -> _Started:
+        return _Started(self)
+
+    @_started.setter
+    def _started(self, event: object) -> None:
+        """The core knows."""
 
     @property
-    def native_id(self) -> int | None:
-        """The system's identifier of the thread; None before start()."""
-        self._require_init("Thread.__init__() not called")
-        return self._conc_handle.native_id
+    def _is_stopped(self) -> bool:
+        return self._is_done()
 
-    def _require_init(self, message: str) -> None:
-        if not self._is_initialized():
-            raise RuntimeError(message)
+    @_is_stopped.setter
+    def _is_stopped(self, stopped: bool) -> None:
+        """The core knows."""
+
+    def _threading_handle(self) -> _core.ThreadHandle:
+        return _core.ThreadHandle(self)
+
+    def _set_threading_handle(self, handle: object) -> None:
+        """The core has its own."""
+
+    if HAS_HANDLES:
+        locals()[_HANDLE_NAME] = property(_threading_handle, _set_threading_handle)
 
     def _after_fork(self, new_ident: int | None = None) -> None:
         """threading calls it in the child of a fork (3.13 and later)."""
         if new_ident is not None:
-            self._conc_handle.survived_fork()
-        cast(Any, super())._after_fork(new_ident)
+            self._survived_fork()
 
     def _reset_internal_locks(self, is_alive: bool) -> None:
         """threading calls it in the child of a fork (up to 3.12)."""
         if is_alive:
-            self._conc_handle.survived_fork()
-            cast(Any, self)._started._at_fork_reinit()
+            self._survived_fork()
             # It is the main thread now, and threading._shutdown() wants a held lock of that one.
-            lock = cast(Any, self)._tstate_lock = _private._allocate_lock()
-            lock.acquire()
-        else:
-            cast(Any, super())._reset_internal_locks(is_alive)
+            self._tstate_lock = _private._allocate_lock()
+            self._tstate_lock.acquire()
+
+
+def _do_nothing() -> None:
+    """What the core calls to let the interpreter look at what is pending for a thread."""
+
+
+def bind_core(resolve_place: Callable[[Any, Any], object]) -> None:
+    """Give the threads of the core, in this interpreter, what they need of threading."""
+    inherit = bool(getattr(sys.flags, "thread_inherit_context", 0))
+    report = NativeThread._invoke_excepthook
+    _core.bind_threading(threading, report, _do_nothing, resolve_place, daemon_threads_allowed(), inherit)
 
 
 def configured_stack_size() -> int:
@@ -174,7 +155,7 @@ def adopt_current_thread(name: str) -> threading.Thread:
 
 def release_current_thread() -> None:
     """Undo adopt_current_thread() before the thread ends."""
-    _forget_current_thread(None)
+    _forget_current_thread()
 
 
 def daemon_threads_allowed() -> bool:

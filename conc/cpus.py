@@ -73,7 +73,7 @@ def allowed_cpus(root: str | Path = "/") -> AllowedCpus:
                 limit = _quota(folder)
                 if limit is not None and (quota is None or limit < quota):
                     quota = limit
-    online = _cpulist(_text(root / "sys/devices/system/cpu/online"))
+    online = online_cpus(root)
     usable: frozenset[int] | None = affinity
     if affinity is not None:
         sources.append("affinity")
@@ -94,6 +94,11 @@ def allowed_cpus(root: str | Path = "/") -> AllowedCpus:
         quota_cpus=quota,
         source=", ".join(sources) or "os.cpu_count()",
     )
+
+
+def online_cpus(root: str | Path = "/") -> frozenset[int]:
+    """The numbers of the CPUs of this machine that are switched on; empty where the system does not tell."""
+    return _cpulist(_text(Path(root) / "sys/devices/system/cpu/online"))
 
 
 def _text(path: Path) -> str:

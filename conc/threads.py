@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from conc import _core
-from conc._threading_shim import NativeThread, configured_stack_size, install_hooks, when_threads_are_joined
+from conc._core import ThreadStopped, stop_requested
+from conc._threading_shim import NativeThread, bind_core, when_threads_are_joined
+from conc.records import Record
+from conc.usage import Usage
+
+__all__ = [
+    "StopReport",
+    "Thread",
+    "ThreadEnd",
+    "ThreadState",
+    "ThreadStopped",
+    "Timer",
+    "shield",
+    "stop_requested",
+]
 
 
 class ThreadState(enum.Enum):
@@ -30,64 +47,86 @@ class ThreadState(enum.Enum):
     """Over."""
 
 
-_Outcome: TypeAlias = tuple[Any, BaseException | None]
-"""What the target returned, and None; or None, and what it raised."""
+class ThreadEnd(enum.Enum):
+    """How a thread ended."""
+
+    RETURNED = "returned"
+    """Its target returned, also when it was asked to stop and returned by itself."""
+    RAISED = "raised"
+    """Its target raised."""
+    STOPPED = "stopped"
+    """``stop()`` ended it: by conc.ThreadStopped in a Python target, by its token in a kernel."""
+    ABANDONED = "abandoned"
+    """The interpreter went, and did not wait for this daemon thread."""
 
 
-def _kernel_outcome(handle: _core.ThreadHandle) -> _Outcome:
-    """Of a kernel that has ended."""
-    try:
-        return handle.kernel_result(), None
-    except BaseException as error:
-        return None, error.with_traceback(None)  # it would keep the frames of who happened to ask first
+_ENDS = {1: ThreadEnd.RETURNED, 2: ThreadEnd.RAISED, 3: ThreadEnd.STOPPED}  # as csrc/python/thread_type.h counts them
 
 
-class _NonDaemonThreads:
-    """The handles that interpreter exit waits for.
+@dataclass(frozen=True, slots=True)
+class StopReport(Record):
+    """What came of ``Thread.stop()``.
 
-    Without a lock, so that a signal handler may start and join threads at any moment; each step on the dict is atomic.
+    Attributes:
+        ended: whether the thread has ended.
+        blocked_in: the system call in which it sat when `stop` gave up waiting ("futex" is a lock, a condition, a
+            queue, a join or the GIL), as manual pages call it; None when it has ended, runs, or that is not known.
+        reason: why `blocked_in` is None though the thread has not ended.
+        source: who says so.
     """
 
-    def __init__(self) -> None:
-        self._handles: dict[_core.ThreadHandle, None] = {}  # in the order of their starts
-        self._prune_at = 64
-        self.closed = False  # nobody waits for threads any more: a new one could hang at any step, or be cut off
-
-    def add(self, handle: _core.ThreadHandle) -> None:
-        if len(self._handles) >= self._prune_at:
-            for old in list(self._handles):
-                if old.is_done():
-                    self._handles.pop(old, None)
-            self._prune_at = 2 * len(self._handles) + 64
-        self._handles[handle] = None
-
-    def discard(self, handle: _core.ThreadHandle) -> None:
-        """Forget one that has ended, since it may hold a kernel's result of any size, or that did not start."""
-        self._handles.pop(handle, None)
-
-    def join(self) -> None:
-        """Wait until none that has begun is left; a thread may start another one while it is waited for.
-
-        One that is about to begin stays listed for the next call: the thread that starts it is waited for itself.
-        """
-        while handles := [handle for handle in list(self._handles) if handle.ident is not None]:
-            for handle in handles:  # Ctrl-C in the joins below ends the waiting: no second call begins anew
-                self._handles.pop(handle, None)
-            for handle in handles:
-                # A thread that forked is the child's main thread, and comes here itself.
-                if handle.ident != threading.get_ident() or handle.is_done():
-                    handle.join()
-
-    def close(self) -> None:
-        """Wait for what atexit functions have started, for the last time."""
-        try:
-            self.join()
-        finally:
-            self.closed = True
+    ended: bool
+    blocked_in: str | None
+    reason: str | None
+    source: str = "/proc/self/task/<native_id>/syscall"
 
 
-_non_daemon = _NonDaemonThreads()
-when_threads_are_joined(_non_daemon.join, last=_non_daemon.close)
+class shield:
+    """Hold back conc.ThreadStopped in the calling conc.Thread while the block runs, and the stop of kernels it calls.
+
+    A stop that was asked for meanwhile comes when the outermost shield ends; ``stop_requested()`` tells of it before.
+    In any other thread it does nothing.
+
+    Example:
+        >>> with shield():
+        ...     pass  # close, flush, write: to the end
+    """
+
+    __slots__ = ()
+    __enter__ = staticmethod(_core.shield_enter)
+    __exit__ = staticmethod(_core.shield_exit)
+
+
+_exit_is_over = False
+
+
+def _close() -> None:
+    """Wait for what atexit functions have started, for the last time."""
+    global _exit_is_over
+    try:
+        _core.join_threads()
+    finally:
+        _exit_is_over = True
+        _core.close_threads()
+
+
+def _resolve_place(affinity: Iterable[int] | None, node: int | None) -> Any:
+    from conc.thread_places import resolve_place  # needs the machine's topology, which few threads ask for
+
+    return resolve_place(affinity, node)
+
+
+bind_core(_resolve_place)
+when_threads_are_joined(_core.join_threads, last=_close)
+
+_USAGE_FIELDS = (
+    *("wall_s", "gil_wait_s", "user_s", "system_s", "run_delay_s"),
+    *("voluntary", "involuntary", "minor_faults", "major_faults"),
+)
+_USAGE_SOURCE = (
+    "getrusage(RUSAGE_THREAD) at its end; while it lives /proc/self/task/<native_id>/stat, status, schedstat and its "
+    "CPU clock; gil_wait_s: conc's own attach calls, timed"
+)
 
 
 class Thread(NativeThread):
@@ -97,19 +136,25 @@ class Thread(NativeThread):
     native kernel (``conc.kernels``) runs without it: the thread never attaches, needs no GIL, and so is not listed by
     ``threading.enumerate()``; what it raises is in ``exception()`` and does not reach ``threading.excepthook``.
 
-    Before ``start()`` the thread exists in no state: no thread, stack or descriptor is held.
+    Before ``start()`` the thread exists in no state: no thread, stack or descriptor is held. ``await thread`` is its
+    result, on any event loop and any number of times; cancelling the await leaves the thread as it is.
 
     Args:
         group: must be None, as in threading.
         target: the callable or kernel that ``run()`` calls; None for nothing.
-        name: by default "Thread-N (target)".
+        name: by default "Thread-N (target)". The operating system shows its first 15 bytes.
         args: an iterable of positional arguments.
         kwargs: a mapping of keyword arguments.
         daemon: whether interpreter exit does not wait for it; None: as the creating thread.
+        context: the contextvars.Context that the target runs in. None: as CPython does, an empty one, or since 3.14,
+            with ``-X thread_inherit_context=1``, a copy of the starter's.
+        affinity: numbers of the CPUs that it may run on; None: the starter's.
+        node: the NUMA node whose CPUs it runs on and whose memory it gets; None: as the starter.
+        stack_size: bytes, at least 32 KiB; None: what ``threading.stack_size()`` says.
 
     Raises:
-        ValueError: `group` is not None.
-        TypeError: `target` is not callable, `args` is not iterable or `kwargs` is no mapping.
+        ValueError: `group` is not None, `stack_size` is too small, or `affinity` or `node` names what is not there.
+        TypeError: `target` is not callable, `args` is not iterable, `kwargs` is no mapping or `context` no Context.
 
     Example:
         >>> thread = Thread(target=pow, args=(2, 10))
@@ -118,149 +163,15 @@ class Thread(NativeThread):
         1024
     """
 
-    _outcome: _Outcome | None = None  # of the instance, and constant, once it is known
-
-    def __init__(
-        self,
-        group: None = None,
-        target: Callable[..., object] | None = None,
-        name: str | None = None,
-        args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        daemon: bool | None = None,
-    ) -> None:
-        if group is not None:
-            raise ValueError(f"group must be None (there are no thread groups), not {group!r}")
-        if target is not None and not callable(target):
-            raise TypeError(f"target must be callable, not {target!r}")
-        if not isinstance(args, Iterable):
-            raise TypeError(f"args must be an iterable of arguments, not {args!r}; for one argument write args=(x,)")
-        if kwargs is not None and not isinstance(kwargs, Mapping):
-            raise TypeError(f"kwargs must be a mapping of keyword arguments, not {kwargs!r}")
-        super().__init__(None, target, name, tuple(args), dict(kwargs or {}), daemon=daemon)
-        self._install_handle(_core.ThreadHandle())
-        self._start_claim = threading.Lock()
-        self._runs_kernel = False
-
-    # -- the work ----------------------------------------------------------------------------------------------------
-
-    def run(self) -> Any:
-        """Call the target; a subclass may override it. What it returns is the thread's result."""
-        target: Callable[..., object] | None = getattr(self, "_target", None)
-        try:
-            if target is not None:
-                return target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
-            return None
-        finally:
-            # A target or an argument that points to the thread would keep both alive.
-            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
-            # The thread keeps an exception, whose traceback keeps this frame: it must not lead back to the thread.
-            del self, target
-
-    def start(self) -> None:
-        """Start the thread; `ident` and `native_id` are known when it returns.
-
-        Raises:
-            RuntimeError: it was started before, the system has no more threads to give, or the interpreter is being
-                taken down, after its exit has waited for all threads.
-            TypeError, ValueError: the arguments are wrong for a kernel.
-        """
-        self._require_init("thread.__init__() not called")
-        if _non_daemon.closed:
-            raise RuntimeError("can't start new thread at interpreter shutdown")
-        if not self._start_claim.acquire(blocking=False):
-            raise RuntimeError("threads can only be started once")
-        try:
-            self._start_claimed()
-        finally:
-            self._start_claim.release()
-
-    def _start_claimed(self) -> None:
-        """Start; no other thread does it meanwhile, so that the arguments stay until the kernel has them."""
-        kernel = self._kernel_target()
-        handle = self._conc_handle
-        if not self.daemon:
-            _non_daemon.add(handle)  # before it runs: from then on nothing may fail that somebody must hear of
-        try:
-            if kernel is None:
-                handle.start(self._bootstrap_native, configured_stack_size())
-            else:
-                self._runs_kernel = True  # before the end can come: somebody may wait for it already
-                handle.start_kernel(kernel, *self._args, **self._kwargs)  # type: ignore[attr-defined]
-        except BaseException:
-            if handle.ident is None:  # else it runs: a second start, or a signal handler raised when it had begun
-                self._runs_kernel = False
-                if not self.daemon:
-                    _non_daemon.discard(handle)
-            raise
-        if kernel is not None:
-            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
-        # It runs. Without memory for the rest the handle still knows all that counts, and a thread that runs Python
-        # registers itself, or ends with that error.
-        try:
-            if kernel is None:
-                self._register(handle.ident, handle.native_id)
-            else:
-                self._mark_started(handle.ident, handle.native_id)
-        except MemoryError:
-            pass
-
-    def _kernel_target(self) -> _core.Kernel[..., Any] | None:
-        """The kernel to run without the interpreter; None when Python code has to run."""
-        target = getattr(self, "_target", None)
-        overridden = type(self).run is not Thread.run or "run" in self.__dict__
-        return target if isinstance(target, _core.Kernel) and not overridden else None
-
-    def _bootstrap_native(self) -> None:
-        """What the new thread runs, attached."""
-        try:
-            try:
-                self._register(threading.get_ident(), threading.get_native_id())
-                install_hooks()
-                self._outcome = self.run(), None
-            except BaseException as error:
-                self._outcome = None, error
-                self._report_exception()
-        finally:
-            self._unregister()
-            del self  # see run()
-
     # -- its end -----------------------------------------------------------------------------------------------------
 
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the end of the thread, at most `timeout` seconds; ``is_alive()`` tells whether it came.
-
-        Ctrl-C interrupts the wait in the main thread.
-
-        Raises:
-            RuntimeError: the thread was not started, or is the calling one.
-        """
-        self._wait(timeout, "join")
-
-    def _wait(self, timeout: float | None, verb: str) -> bool:
-        self._require_init("Thread.__init__() not called")
-        if self._conc_handle.ident is None:
-            raise RuntimeError(f"cannot {verb} thread before it is started")
-        if self._conc_handle.ident == threading.get_ident() and not self._conc_handle.is_done():
-            raise RuntimeError(f"cannot {verb} current thread")
-        if not self._conc_handle.join(timeout):
-            return False
-        if not self.daemon:
-            _non_daemon.discard(self._conc_handle)
-        if not self._is_over and not self._runs_kernel:
-            self._unregister()  # the thread had no memory for it
-        return True
-
-    def _wait_for_outcome(self, timeout: float | None) -> _Outcome:
-        if not self._wait(timeout, "wait for the result of"):
+    def _outcome_in(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+        if not self._wait_for_outcome(timeout, "wait for the result of"):
             raise TimeoutError(f"{self.name} is still running after {timeout} s")
-        if self._outcome is None and self._runs_kernel:
-            # Those who ask at once each make an outcome of the kernel's state; the first one stored is everybody's.
-            self.__dict__.setdefault("_outcome", _kernel_outcome(self._conc_handle))
-        if self._outcome is None:
+        outcome = self._outcome()
+        if outcome is None:
             raise RuntimeError(f"{self.name} has no result here: it ended with the process it was started in")
-        return self._outcome
+        return outcome
 
     def result(self, timeout: float | None = None) -> Any:
         """What ``run()`` (the target) returned, waited for at most `timeout` seconds.
@@ -268,19 +179,70 @@ class Thread(NativeThread):
         Raises:
             TimeoutError: it is still running.
             RuntimeError: it was not started, is the calling thread, or runs in the parent of a fork.
-            BaseException: whatever the target raised.
+            BaseException: whatever the target raised; conc.ThreadStopped when it was stopped.
         """
-        value, exception = self._wait_for_outcome(timeout)
+        value, exception = self._outcome_in(timeout)
         try:
             if exception is not None:
                 raise exception
             return value
         finally:
-            del self, exception  # see run()
+            del self, exception  # the traceback of what is raised keeps this frame: it must not lead back to the thread
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the target raised, or None when it returned; waits and raises like ``result()``."""
-        return self._wait_for_outcome(timeout)[1]
+        """What the target raised, or None when it returned; waits and raises like ``result()``.
+
+        SystemExit and conc.ThreadStopped, which end a thread without a report, are kept without their tracebacks.
+        """
+        return self._outcome_in(timeout)[1]
+
+    @property
+    def ended_by(self) -> ThreadEnd | None:
+        """How the thread ended; None before."""
+        end = self._end()
+        if end == 0:
+            return ThreadEnd.ABANDONED if _exit_is_over and self.daemon and self.is_alive() else None
+        return _ENDS[end]
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self.ident is None:
+            raise RuntimeError("cannot await thread before it is started")
+        return _awaited(self).__await__()
+
+    def stop(self, timeout: float = 0.1) -> StopReport:
+        """Ask the thread to end, wait for that at most `timeout` seconds, and say what came of it.
+
+        A kernel looks at the request at least every 10 ms, also one that a Python target calls. In a Python target
+        conc.ThreadStopped is raised between two of its instructions, never outside of the target and not in a
+        ``conc.shield()`` block; code that would rather end by itself looks at ``conc.stop_requested()``. Up to CPython
+        3.14 a call that blocks is not interrupted: the exception comes when the call returns, and the report says what
+        it blocks in. A thread is asked, never killed; asking again raises the exception again.
+
+        Args:
+            timeout: seconds >= 0; a thread that stops itself does not wait.
+
+        Returns:
+            StopReport: whether it has ended, and if not, where it sits.
+
+        Raises:
+            RuntimeError: the thread was not started.
+        """
+        if self.ident is None:
+            raise RuntimeError("cannot stop thread before it is started")
+        own = self.ident == threading.get_ident() and self.is_alive()
+        self._ask_to_stop()
+        if own:
+            return StopReport(False, None, "the thread stops itself: the exception comes next")
+        self.join(timeout)
+        if not self.is_alive():
+            return StopReport(True, None, None)
+        try:
+            blocked_in = self._syscall()
+        except OSError as error:
+            return StopReport(False, None, f"the system does not tell: {error.strerror}")
+        if blocked_in is not None:
+            return StopReport(False, blocked_in, None)
+        return StopReport(not self.is_alive(), None, "it runs" if self.is_alive() else None)
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
@@ -293,5 +255,164 @@ class Thread(NativeThread):
 
         Source: ``/proc/self/task/<native_id>/stat``, and the thread's CPU clock to tell RUNNING from RUNNABLE.
         """
-        word = self._conc_handle.state()
+        word = self._state()
         return None if word is None else ThreadState(word)
+
+    @property
+    def usage(self) -> Usage:
+        """What the thread has used so far, or in its whole life once it has ended; fields that are not known are None.
+
+        `gil_wait_s` is the time in conc's own attach calls: at the thread's begin, and after each call of conc's that
+        waits or computes without the GIL; it is exact, and does not hold what the interpreter itself waits between two
+        instructions, or in other libraries. It is 0 for a kernel, which never attaches.
+
+        Source: getrusage(2) with RUSAGE_THREAD; proc(5): stat, status, schedstat; CPU clock of the thread.
+        """
+        found = self._usage()
+        if found is None:
+            why = "the thread was not started" if self.ident is None else "the thread has not run here yet"
+            return Usage(unknown=dict.fromkeys((*_USAGE_FIELDS, "max_rss_bytes"), why))
+        *numbers, ended, too_short = found
+        values: dict[str, Any] = {
+            name: number / 1e9 if name.endswith("_s") and number is not None else number
+            for name, number in zip(_USAGE_FIELDS, numbers, strict=True)
+        }
+        unknown = {name: "the system does not tell" for name, value in values.items() if value is None}
+        if ended and too_short:
+            unknown["run_delay_s"] = "not read at the end of a thread that lived less than 1 ms, for its cost"
+        unknown["max_rss_bytes"] = "memory belongs to the process"
+        return Usage(**values, source=_USAGE_SOURCE, unknown=unknown)
+
+    # -- where it runs -----------------------------------------------------------------------------------------------
+
+    @property
+    def affinity(self) -> frozenset[int] | None:
+        """Numbers of the CPUs that it may run on: while it lives what the kernel says, else what was asked for (None:
+        nothing). May be set before the start and while it lives.
+
+        Raises:
+            ValueError: on setting: a CPU that is not online, or none.
+            RuntimeError: on setting: the thread has ended.
+            OSError: the kernel refuses.
+
+        Source: sched_getaffinity(2) of the thread.
+        """
+        if self.native_id is not None and self.is_alive():
+            try:
+                return frozenset(os.sched_getaffinity(self.native_id))
+            except ProcessLookupError:  # it ends at this moment
+                pass
+        place = self._place
+        return None if place is None or place.cpus is None else frozenset(place.cpus)
+
+    @affinity.setter
+    def affinity(self, cpus: Iterable[int]) -> None:
+        self._move(_resolve_place(cpus, None if self._place is None else self._place.node))
+
+    @property
+    def node(self) -> int | None:
+        """The NUMA node that was asked for; None: none. May be set before the start and while the thread lives.
+
+        Memory follows the CPUs of a node: pages come from where the thread runs when it touches them first; those that
+        are there stay. Memory can be bound to a node without CPUs only before the start, and by the thread itself.
+
+        Raises:
+            ValueError: on setting: no such node.
+            RuntimeError: on setting: the thread has ended, or only the thread itself could do it.
+            OSError: the kernel refuses.
+        """
+        place = self._place
+        node: int | None = None if place is None else place.node
+        return node
+
+    @node.setter
+    def node(self, node: int) -> None:
+        self._move(_resolve_place(None, node))
+
+    def _move(self, place: Any) -> None:
+        if place is None:
+            raise TypeError("a thread's place can be changed, not taken back: name CPUs or a node")
+        if self.ident is not None:
+            if not self.is_alive():
+                raise RuntimeError(f"{self.name} has ended: it runs nowhere")
+            if self.ident == threading.get_ident():
+                _core.place_calling_thread(place)
+            elif "bind" in (place.memory, None if self._place is None else self._place.memory):
+                raise RuntimeError(f"only {self.name} itself can bind its memory to a node, or undo that, once it runs")
+            else:
+                assert self.native_id is not None
+                os.sched_setaffinity(self.native_id, place.cpus)
+        self._place = place
+
+
+async def _awaited(thread: Thread) -> Any:
+    """The outcome of a thread that was started, for the running event loop."""
+    import asyncio  # whoever awaits has it already
+
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def deliver() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def wake(_: Thread) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(deliver)
+
+    thread.add_done_callback(wake)
+    try:
+        await ended
+    finally:
+        thread._discard_callback(wake)
+    value, exception = thread._outcome() or (None, RuntimeError(f"{thread.name} has no result here"))
+    try:
+        if exception is not None:
+            raise exception
+        return value
+    finally:
+        del thread, exception  # see result()
+
+
+class Timer(Thread, threading.Timer):
+    """Call a function after some seconds, as ``threading.Timer``, unless it is cancelled before.
+
+    Args:
+        interval: seconds from ``start()``.
+        function: what to call.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+
+    Example:
+        >>> timer = Timer(60.0, print, ["late"])
+        >>> timer.start()
+        >>> timer.cancel()
+        >>> timer.join()
+    """
+
+    def __init__(
+        self,
+        interval: float,
+        function: Callable[..., object],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.interval = interval
+        self.function = function
+        self.args = args if args is not None else []
+        self.kwargs = kwargs if kwargs is not None else {}
+        self.finished = threading.Event()
+
+    def cancel(self) -> None:
+        """Do not call the function, if it has not been called yet."""
+        self.finished.set()
+
+    def run(self) -> Any:
+        """Wait, then call the function; what it returns is the thread's result."""
+        self.finished.wait(self.interval)
+        result = None
+        if not self.finished.is_set():
+            result = self.function(*self.args, **self.kwargs)
+        self.finished.set()
+        return result

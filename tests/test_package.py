@@ -36,4 +36,6 @@ def test_help_can_be_had_for_every_name() -> None:
 def test_every_type_of_the_core_knows_its_module() -> None:
     types = [value for value in vars(_core).values() if isinstance(value, type)]
     assert types
-    assert {kind.__module__ for kind in types} <= {"conc._core"}
+    exceptions = [kind for kind in types if issubclass(kind, BaseException)]
+    assert {kind.__module__ for kind in exceptions} == {"conc"}  # they are shown to users
+    assert {kind.__module__ for kind in types if kind not in exceptions} == {"conc._core"}

@@ -342,7 +342,7 @@ def test_a_kernel_ends_while_the_main_thread_holds_the_gil() -> None:
     native.start()
     gate.set()  # from here on both can end, the one if it gets the GIL
     hold_gil_us(1_000_000)
-    native_ended, python_ended = native._conc_handle.is_done(), python._conc_handle.is_done()
+    native_ended, python_ended = not native.is_alive(), not python.is_alive()
     python.join()
     native.join()
     assert native_ended
@@ -375,7 +375,7 @@ def test_a_kernel_thread_is_not_listed_by_threading() -> None:
     thread.start()
     assert thread.is_alive()
     assert thread not in threading.enumerate()
-    thread._conc_handle.request_stop()
+    thread._ask_to_stop()
     thread.join()
 
 
@@ -408,7 +408,7 @@ def test_the_states_of_kernels() -> None:
         until(lambda: spinning.state is conc.ThreadState.RUNNING, "a spinning thread is running")
     finally:
         for thread in (sleeping, spinning):
-            thread._conc_handle.request_stop()
+            thread._ask_to_stop()
             thread.join()
     assert {sleeping.state, spinning.state} == {conc.ThreadState.ENDED}
 
@@ -442,7 +442,7 @@ def test_two_spinning_threads_on_one_cpu_take_turns(other_cpu: int) -> None:
         )
     finally:
         for thread in pair:
-            thread._conc_handle.request_stop()
+            thread._ask_to_stop()
             thread.join()
     assert conc.ThreadState.NOT_RUNNING not in seen
 
@@ -459,15 +459,17 @@ def test_a_thread_that_waits_for_a_lock_is_not_running() -> None:
 # -- the handle -----------------------------------------------------------------------------------------------------
 
 
-def test_handle_before_start() -> None:
-    handle = _core.ThreadHandle()
-    assert (handle.ident, handle.native_id, handle.is_done(), handle.state()) == (None, None, False, None)
+def test_handle_of_a_thread() -> None:
+    thread = conc.Thread(target=kernels.sleep, args=(0,))
+    handle = _core.ThreadHandle(thread)
+    assert (handle.ident, handle.is_done()) == (None, False)
     with pytest.raises(RuntimeError, match="before it is started"):
         handle.join()
-    with pytest.raises(RuntimeError, match="no kernel has ended"):
-        handle.kernel_result()
-    with pytest.raises(TypeError, match="needs a Kernel"):
-        handle.start_kernel(int)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"must be conc\._core\.Thread, not int"):
+        _core.ThreadHandle(3)  # type: ignore[arg-type]
+    thread.start()
+    handle.join(None)
+    assert (handle.ident, handle.is_done()) == (thread.ident, True)
 
 
 def test_many_threads_at_once() -> None:
@@ -538,68 +540,9 @@ def test_a_kept_exception_makes_no_cycle(
         gc.enable()
 
 
-def thread_handles() -> int:
-    return sum(type(item) is _core.ThreadHandle for item in gc.get_objects())
-
-
-@pytest.mark.parametrize(("target", "args"), [(int, ()), (kernels.prime_factors, (12,))], ids=["python", "kernel"])
-def test_a_joined_thread_takes_its_handle_along(target: Callable[..., object], args: tuple[object, ...]) -> None:
-    gc.collect()
-    before = thread_handles()
-    for _ in range(20):
-        thread = conc.Thread(target=target, args=args)
-        thread.start()
-        thread.join()
-    del thread
-    assert thread_handles() <= before
-
-
-def test_a_thread_about_to_begin_stays_on_the_exit_list() -> None:
-    listed = conc.threads._NonDaemonThreads()
-    handle = conc._core.ThreadHandle()
-    listed.add(handle)
-    listed.join()  # nothing has begun: nothing to wait for, and nobody to forget
-    handle.start(list, 0)
-    listed.join()
-    assert handle.is_done()
-    assert listed._handles == {}
-
-
-def test_nobody_starts_a_thread_after_ctrl_c_at_the_last_wait() -> None:
-    class Interrupted:
-        ident = 1
-
-        def is_done(self) -> bool:
-            return False
-
-        def join(self) -> None:
-            raise KeyboardInterrupt
-
-    listed = conc.threads._NonDaemonThreads()
-    listed.add(Interrupted())  # type: ignore[arg-type]
-    with pytest.raises(KeyboardInterrupt):
-        listed.close()
-    assert listed.closed
-
-
-def test_a_handler_that_raises_after_a_kernels_start_loses_no_result() -> None:
-    class Interrupting:
-        """A handle whose start meets a signal handler that raises, once the kernel runs."""
-
-        def __init__(self, handle: Any) -> None:
-            self._handle = handle
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._handle, name)
-
-        def start_kernel(self, *args: Any, **kwargs: Any) -> None:
-            self._handle.start_kernel(*args, **kwargs)
-            raise KeyboardInterrupt
-
-    thread = conc.Thread(target=kernels.prime_factors, args=(12,))
-    handle = thread._conc_handle
-    thread._conc_handle = Interrupting(handle)  # type: ignore[assignment]
-    with pytest.raises(KeyboardInterrupt):
-        thread.start()
-    thread._conc_handle = handle
-    assert thread.result() == [2, 2, 3]
+def test_threads_about_to_begin_do_not_keep_exit_waiting() -> None:
+    unstarted = conc.Thread(target=int)
+    _core.join_threads()  # what interpreter exit does: it is back at once
+    unstarted.start()
+    _core.join_threads()
+    assert unstarted.ended_by is conc.ThreadEnd.RETURNED

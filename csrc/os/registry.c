@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "os/thread_exit.h"
+
 static struct {
     pthread_mutex_t lock;
     struct conc_fork_hook *hooks;           /* by lock */
@@ -13,6 +15,7 @@ static struct {
     _Atomic(uint32_t) fork_generation;
     pthread_once_t once;
     int init_err;                           /* set inside once */
+    _Atomic(ptrdiff_t) exit_offset;         /* set inside once */
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 static void
@@ -43,6 +46,7 @@ after_fork_in_child(void)
 static void
 install(void)
 {
+    atomic_store(&registry.exit_offset, conc_thread_exit_learn());
     registry.init_err = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -57,6 +61,12 @@ uint32_t
 conc_fork_generation(void)
 {
     return atomic_load(&registry.fork_generation);
+}
+
+ptrdiff_t
+conc_registry_exit_offset(void)
+{
+    return atomic_load_explicit(&registry.exit_offset, memory_order_relaxed);
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef CONC_OS_REGISTRY_H
 #define CONC_OS_REGISTRY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Told of each fork(2) of the process. `prepare` takes the owner's locks, `parent` releases them, `child` makes the
@@ -25,6 +26,9 @@ int conc_registry_init(void);
 /* Counts forks on the way to this process: 0 in the process that first called conc_registry_init(). An object that
  * remembers another generation was made by a parent. */
 uint32_t conc_fork_generation(void);
+
+/* Where the kernel marks the end of a thread (os/thread_exit.h); 0: not known, or conc_registry_init() was not called. */
+ptrdiff_t conc_registry_exit_offset(void);
 
 void conc_registry_add_fork_hook(struct conc_fork_hook *hook);
 void conc_registry_remove_fork_hook(struct conc_fork_hook *hook);

@@ -21,6 +21,13 @@ struct conc_task_usage {
     int64_t major_faults;       /* pages that had to be read */
 };
 
+static inline struct conc_task_usage
+conc_task_usage_unknown(void)
+{
+    return (struct conc_task_usage){CONC_USAGE_UNKNOWN, CONC_USAGE_UNKNOWN, CONC_USAGE_UNKNOWN, CONC_USAGE_UNKNOWN,
+                                    CONC_USAGE_UNKNOWN, CONC_USAGE_UNKNOWN, CONC_USAGE_UNKNOWN};
+}
+
 /* The calling thread's, all but run_delay_ns, by one system call. CPU times are cut to microseconds. 0, or a negative
  * errno. */
 int conc_task_usage_self(struct conc_task_usage *usage);

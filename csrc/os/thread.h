@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os/thread.h - start an operating-system thread. Functions return 0 or a negative errno. */
+/* os/thread.h - operating-system threads. Functions return 0 or a negative errno. */
 #ifndef CONC_OS_THREAD_H
 #define CONC_OS_THREAD_H
 
@@ -11,11 +11,23 @@ struct conc_os_thread_attr {
     bool block_signals;         /* block all but the synchronous ones; else the creator's mask is kept */
 };
 
-/* Starts a detached thread that runs entry(arg). What `arg` points to must outlive the thread or be freed by it.
+/* Starts a thread that runs entry(arg), whose result is ignored. What `arg` points to must outlive the thread or be
+ * freed by it. *ident is what names it below; somebody must join or detach it, once. The new thread takes no memory from
+ * the allocator here, so one that computes alone needs its stack and no more.
  * -EAGAIN: no more threads are to be had; -EINVAL: the stack size is not possible. */
+int conc_os_thread_create(const struct conc_os_thread_attr *attr, void *(*entry)(void *), void *arg,
+                          unsigned long *ident);
+
+/* Waits for its end and frees what it held: at once when the kernel has let go of it (os/thread_exit.h). */
+void conc_os_thread_join(unsigned long ident);
+
+/* It frees what it holds by itself at its end. */
+void conc_os_thread_detach(unsigned long ident);
+
+/* The two in one, for a thread whose end somebody learns of by other means. The same errors, and -ENOMEM. */
 int conc_os_thread_start(const struct conc_os_thread_attr *attr, void (*entry)(void *), void *arg);
 
-/* What threading.get_ident() returns in the calling thread. */
+/* What threading.get_ident() returns in the calling thread, and what names it here. */
 unsigned long conc_os_thread_ident(void);
 
 /* Gives the CPU to another thread that wants it. */

@@ -11,6 +11,7 @@
 #include "probe/arena.h"
 #include "probe/bandwidth.h"
 #include "probe/latency.h"
+#include "python/attach.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/native_call.h"
@@ -101,9 +102,9 @@ arena_close(PyObject *op, PyObject *Py_UNUSED(ignored))
     case TAKEN:
         break;
     }
-    Py_BEGIN_ALLOW_THREADS                              /* uses: self->arena, which is ours: busy */
+    CONC_BEGIN_DETACHED                              /* uses: self->arena, which is ours: busy */
     conc_arena_close(&self->arena);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     give_back(self);
     Py_RETURN_NONE;
 }
@@ -375,10 +376,10 @@ arena_placement(PyObject *op, PyObject *Py_UNUSED(ignored))
     int err, huge_err;
     if (!take(self))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS                              /* uses: self->arena (busy), placement, huge_bytes */
+    CONC_BEGIN_DETACHED                              /* uses: self->arena (busy), placement, huge_bytes */
     err = conc_arena_placement(&self->arena, 0, self->arena.size, &placement);
     huge_err = conc_memory_huge_bytes(self->arena.base, self->arena.size, &huge_bytes);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     give_back(self);
     if (err != 0)
         return conc_raise("ask where pages are", err);

@@ -4,6 +4,25 @@
 
 #include <errno.h>
 
+#include "os/clock.h"
+#include "os/park.h"
+#include "sched/thread.h"
+
+/* How long a thread without memory for its state waits before it looks again. */
+#define RETRY_NS INT64_C(1000000)
+
+void
+conc_attach_again(PyThreadState *tstate)
+{
+    if (conc_thread_current() == NULL) {
+        PyEval_RestoreThread(tstate);
+        return;
+    }
+    int64_t begin = conc_now_ns();
+    PyEval_RestoreThread(tstate);
+    conc_thread_add_attach_wait(conc_now_ns() - begin);
+}
+
 static void *
 detach(void)
 {
@@ -13,7 +32,7 @@ detach(void)
 static void
 attach(void *tstate)
 {
-    PyEval_RestoreThread(tstate);
+    conc_attach_again(tstate);
 }
 
 const struct conc_detach conc_detach_python = {detach, attach};
@@ -23,7 +42,16 @@ conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *int
 {
     attachment->tstate = conc_new_thread_state(interp);
     attachment->attached = false;
+    attachment->cleared = false;
     return attachment->tstate == NULL ? -ENOMEM : 0;
+}
+
+void
+conc_attachment_wait(struct conc_attachment *attachment, PyInterpreterState *interp)
+{
+    _Atomic(uint32_t) never = 0;
+    while (conc_attachment_make(attachment, interp) != 0)
+        (void)conc_park(&never, 0, conc_deadline_after(RETRY_NS));
 }
 
 void
@@ -31,7 +59,7 @@ conc_attach(struct conc_attachment *attachment)
 {
     if (attachment->attached)
         return;
-    PyEval_RestoreThread(attachment->tstate);
+    conc_attach_again(attachment->tstate);
     attachment->attached = true;
 }
 
@@ -45,10 +73,18 @@ conc_detach(struct conc_attachment *attachment)
 }
 
 void
+conc_attachment_clear(struct conc_attachment *attachment)
+{
+    PyThreadState_Clear(attachment->tstate);
+    attachment->cleared = true;
+}
+
+void
 conc_attachment_drop(struct conc_attachment *attachment)
 {
     conc_attach(attachment);
-    PyThreadState_Clear(attachment->tstate);
+    if (!attachment->cleared)
+        PyThreadState_Clear(attachment->tstate);
     attachment->attached = false;
     attachment->tstate = NULL;
     PyThreadState_DeleteCurrent();

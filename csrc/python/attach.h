@@ -19,18 +19,33 @@
 /* An attached thread lets go of the interpreter while it waits for what it started. */
 extern const struct conc_detach conc_detach_python;
 
+/* PyEval_RestoreThread(), whose time counts as the calling conc.Thread's wait for the GIL. */
+void conc_attach_again(PyThreadState *tstate);
+
+/* Py_BEGIN_ALLOW_THREADS and its end, by that. */
+#define CONC_BEGIN_DETACHED { PyThreadState *detached_ = PyEval_SaveThread();
+#define CONC_END_DETACHED conc_attach_again(detached_); }
+
 struct conc_attachment {
     PyThreadState *tstate;
     bool attached;
+    bool cleared;
 };
 
 /* Makes the calling thread's state for `interp`, detached; needs no GIL, but somebody must keep the interpreter alive
  * until it returns. 0 or -ENOMEM. */
 int conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *interp);
 
+/* The same, but waits for memory where there is none. */
+void conc_attachment_wait(struct conc_attachment *attachment, PyInterpreterState *interp);
+
 /* Both do nothing when it is so already. */
 void conc_attach(struct conc_attachment *attachment);
 void conc_detach(struct conc_attachment *attachment);
+
+/* Lets go of what the thread state holds (thread-locals, the last exception), which may run Python code. Attached; only
+ * conc_attachment_drop() may follow. */
+void conc_attachment_clear(struct conc_attachment *attachment);
 
 /* Deletes the thread state; the thread is detached then. */
 void conc_attachment_drop(struct conc_attachment *attachment);

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "ipc/child.h"
 #include "os/clock.h"
+#include "python/attach.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/wait.h"
@@ -63,9 +64,9 @@ start_child(CoreState *core, const struct conc_spawn *plan, PyObject *names, boo
     struct conc_child *child = NULL;
     enum conc_spawn_step failed;
     int err;
-    Py_BEGIN_ALLOW_THREADS              /* uses: plan, whose strings the caller's arguments keep */
+    CONC_BEGIN_DETACHED              /* uses: plan, whose strings the caller's arguments keep */
     err = conc_child_start(plan, &child, &failed);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     if (err == 0) {
         self->child = child;
         return (PyObject *)self;
@@ -246,9 +247,9 @@ child_handle_usage(PyObject *op, PyObject *Py_UNUSED(ignored))
     bool final;
     int err;
     struct conc_child *child = ChildHandleObject_CAST(op)->child;
-    Py_BEGIN_ALLOW_THREADS              /* uses: child, which we hold */
+    CONC_BEGIN_DETACHED              /* uses: child, which we hold */
     err = conc_child_usage(child, &usage, &final);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     if (err < 0)
         return conc_raise("read usage of child process", err);
     return Py_BuildValue("(NNNNNNNN)", PyBool_FromLong(final), figure(usage.user_ns), figure(usage.system_ns),

@@ -7,6 +7,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
+
 /* A critical section protects an object's fields on a free-threaded build; with a GIL it is nothing. */
 #ifndef Py_BEGIN_CRITICAL_SECTION
 #define Py_BEGIN_CRITICAL_SECTION(op) {
@@ -32,6 +34,17 @@ conc_take_exception(void)
 #endif
 }
 
+/* Makes `error`, which moves, the current exception again. */
+static inline void
+conc_restore_exception(PyObject *error)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyErr_SetRaisedException(error);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+#endif
+}
+
 /* A state of the calling thread for `interp`, not attached; NULL when there is no memory. */
 #if PY_VERSION_HEX < 0x030c0000
 /* 3.11's PyThreadState_New() is these two calls, and without memory its second one reads through NULL. The second is
@@ -54,9 +67,38 @@ conc_new_thread_state(PyInterpreterState *interp)
 }
 #endif
 
-/* Per interpreter. A field appears in three places only: here, core_traverse and core_clear (module.c). */
+/* [owned] the value of `key`; NULL when there is none, with an exception set only when the look failed. */
+static inline PyObject *
+conc_dict_get(PyObject *dict, PyObject *key)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    PyObject *value;
+    (void)PyDict_GetItemRef(dict, key, &value);
+    return value;
+#else
+    return Py_XNewRef(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
+/* A lock for fields that more than one attached thread changes, around calls into the interpreter, which would suspend a
+ * critical section. With a GIL it is nothing: nobody lets go of that in between. */
+#ifdef Py_GIL_DISABLED
+#define CONC_PY_LOCK(name) PyMutex name
+#define CONC_PY_ACQUIRE(lock) PyMutex_Lock(&(lock))
+#define CONC_PY_RELEASE(lock) PyMutex_Unlock(&(lock))
+#else
+#define CONC_PY_LOCK(name) char name
+#define CONC_PY_ACQUIRE(lock) ((void)(lock))
+#define CONC_PY_RELEASE(lock) ((void)(lock))
+#endif
+
+struct conc_roster;
+struct conc_data_stacks;
+
+/* Per interpreter. An object's field appears in three places only: here, core_traverse and core_clear (module.c). */
 typedef struct {
     PyTypeObject *kernel_type;
+    PyTypeObject *thread_type;
     PyTypeObject *thread_handle_type;
     PyTypeObject *future_state_type;
     PyTypeObject *pool_type;
@@ -64,6 +106,19 @@ typedef struct {
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
+
+    /* Of thread_module.c. */
+    PyObject *threading;                /* the variables of the module threading; NULL before conc.threads is imported */
+    PyObject *report_exception;         /* threading's invoke_excepthook(thread) */
+    PyObject *do_nothing;               /* a Python function without arguments */
+    PyObject *resolve_place;            /* (affinity, node) -> what start() applies */
+    PyObject *thread_stopped;           /* the exception class conc.ThreadStopped */
+    PyObject *str_active, *str_counter, *str_current_thread, *str_daemon, *str_name, *str_run;
+    PyObject *str_trace_hook, *str_profile_hook;
+    struct conc_roster *roster;         /* owned; threads of this interpreter */
+    struct conc_data_stacks *data_stacks;   /* owned */
+    bool daemons_allowed;
+    bool threads_inherit_context;       /* sys.flags.thread_inherit_context: 3.14 and later */
 } CoreState;
 
 extern struct PyModuleDef conc_core_def;
@@ -87,6 +142,9 @@ int conc_add_type(PyObject *module, PyTypeObject **slot, PyType_Spec *spec);
 /* Each file of the binding adds its part in one function, called from core_exec (module.c) in this order. */
 int conc_kernel_type_exec(PyObject *module);
 int conc_kernels_exec(PyObject *module);
+int conc_thread_module_exec(PyObject *module);
+void conc_thread_module_free(PyObject *module);
+int conc_thread_type_exec(PyObject *module);
 int conc_thread_handle_exec(PyObject *module);
 int conc_future_exec(PyObject *module);
 int conc_pool_exec(PyObject *module);

@@ -3,6 +3,7 @@
 #include "python/future_change.h"
 
 #include "os/clock.h"
+#include "python/attach.h"
 #include "sync/stop.h"
 
 #define RETRY_NS INT64_C(1000000)
@@ -46,9 +47,9 @@ try_again(unsigned *tries)
     PyErr_Clear();
     struct conc_stop nobody_asks;
     conc_stop_init(&nobody_asks, NULL);
-    Py_BEGIN_ALLOW_THREADS              /* uses: nobody_asks */
+    CONC_BEGIN_DETACHED              /* uses: nobody_asks */
     (void)conc_stop_sleep(&nobody_asks, conc_deadline_after(RETRY_NS));
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     return true;
 }
 

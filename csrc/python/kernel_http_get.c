@@ -9,6 +9,7 @@
 #include "kernels/http_get.h"
 #include "kernels/http_url.h"
 #include "os/clock.h"
+#include "python/attach.h"
 #include "python/convert.h"
 #include "python/kernels.h"
 
@@ -120,9 +121,9 @@ conc_http_get_unavailable(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignor
 {
     const struct conc_curl *curl;
     int err;
-    Py_BEGIN_ALLOW_THREADS                      /* uses: err, curl; loading may read the disk */
+    CONC_BEGIN_DETACHED                      /* uses: err, curl; loading may read the disk */
     err = conc_curl_get(&curl);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     if (err == 0)
         Py_RETURN_NONE;
     return PyUnicode_FromString(conc_curl_problem(err));

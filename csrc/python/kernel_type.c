@@ -9,7 +9,9 @@
 #include <structmember.h>
 
 #include "base/alloc.h"
+#include "python/attach.h"
 #include "python/errors.h"
+#include "python/thread_stop.h"
 
 #define SMALL_STATE 512         /* bytes: a state up to this size lives on the stack of the call */
 
@@ -70,9 +72,12 @@ run_here(KernelObject *self, void *state)
     const struct conc_kernel *kernel = self->binding->core;
     struct call call = {.looked = false};
     conc_stop_init(&call.stop, poll_signals);
+    struct conc_stop *own = conc_stop_of_current_thread();      /* a conc.Thread's: its stop() ends this call as well */
     call.tstate = PyEval_SaveThread();
-    int err = kernel->run(state, &call.stop);   /* uses: state, call */
-    PyEval_RestoreThread(call.tstate);
+    int err = kernel->run(state, own == NULL ? &call.stop : own);   /* uses: state, call */
+    conc_attach_again(call.tstate);
+    if (own != NULL && err == -ECANCELED)
+        return conc_raise_thread_stopped();
     return conc_kernel_finish(self, state, err);
 }
 

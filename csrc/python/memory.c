@@ -12,6 +12,7 @@
 #include "os/memory.h"
 #include "os/memory_limit.h"
 #include "probe/samples.h"
+#include "python/attach.h"
 #include "python/errors.h"
 #include "topology/cpulist.h"
 #include "topology/sysfs.h"
@@ -110,9 +111,9 @@ topology_read(PyObject *Py_UNUSED(module), PyObject *path)
     struct conc_topology topology;
     char problem[CONC_SYSFS_PATH];
     int err;
-    Py_BEGIN_ALLOW_THREADS                              /* uses: root's bytes, topology, problem */
+    CONC_BEGIN_DETACHED                              /* uses: root's bytes, topology, problem */
     err = conc_sysfs_read(PyBytes_AS_STRING(root), &topology, problem);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     PyObject *result = NULL;
     if (err != 0)
         raise_for_file(root, problem, err);
@@ -161,9 +162,9 @@ memory_available(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     uint64_t bytes;
     int err;
-    Py_BEGIN_ALLOW_THREADS                              /* uses: bytes */
+    CONC_BEGIN_DETACHED                              /* uses: bytes */
     err = conc_memory_available(&bytes);
-    Py_END_ALLOW_THREADS
+    CONC_END_DETACHED
     if (err != 0)
         return conc_raise("ask for the available memory", err);
     return PyLong_FromUnsignedLongLong(bytes);

@@ -25,6 +25,8 @@ core_exec(PyObject *module)
     int (*const parts[])(PyObject *) = {
         conc_kernel_type_exec,
         conc_kernels_exec,
+        conc_thread_module_exec,
+        conc_thread_type_exec,
         conc_thread_handle_exec,
         conc_future_exec,
         conc_pool_exec,
@@ -47,6 +49,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
 {
     CoreState *state = conc_core_state(module);
     Py_VISIT(state->kernel_type);
+    Py_VISIT(state->thread_type);
     Py_VISIT(state->thread_handle_type);
     Py_VISIT(state->future_state_type);
     Py_VISIT(state->pool_type);
@@ -54,6 +57,19 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
     Py_VISIT(state->arena_type);
+    Py_VISIT(state->threading);
+    Py_VISIT(state->report_exception);
+    Py_VISIT(state->do_nothing);
+    Py_VISIT(state->resolve_place);
+    Py_VISIT(state->thread_stopped);
+    Py_VISIT(state->str_active);
+    Py_VISIT(state->str_counter);
+    Py_VISIT(state->str_current_thread);
+    Py_VISIT(state->str_daemon);
+    Py_VISIT(state->str_name);
+    Py_VISIT(state->str_run);
+    Py_VISIT(state->str_trace_hook);
+    Py_VISIT(state->str_profile_hook);
     return 0;
 }
 
@@ -62,6 +78,7 @@ core_clear(PyObject *module)
 {
     CoreState *state = conc_core_state(module);
     Py_CLEAR(state->kernel_type);
+    Py_CLEAR(state->thread_type);
     Py_CLEAR(state->thread_handle_type);
     Py_CLEAR(state->future_state_type);
     Py_CLEAR(state->pool_type);
@@ -69,6 +86,19 @@ core_clear(PyObject *module)
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
     Py_CLEAR(state->arena_type);
+    Py_CLEAR(state->threading);
+    Py_CLEAR(state->report_exception);
+    Py_CLEAR(state->do_nothing);
+    Py_CLEAR(state->resolve_place);
+    Py_CLEAR(state->thread_stopped);
+    Py_CLEAR(state->str_active);
+    Py_CLEAR(state->str_counter);
+    Py_CLEAR(state->str_current_thread);
+    Py_CLEAR(state->str_daemon);
+    Py_CLEAR(state->str_name);
+    Py_CLEAR(state->str_run);
+    Py_CLEAR(state->str_trace_hook);
+    Py_CLEAR(state->str_profile_hook);
     return 0;
 }
 
@@ -76,6 +106,7 @@ static void
 core_free(void *module)
 {
     (void)core_clear((PyObject *)module);
+    conc_thread_module_free((PyObject *)module);
 }
 
 static PyModuleDef_Slot core_slots[] = {

@@ -6,6 +6,7 @@
 
 #include "os/clock.h"
 #include "os/thread.h"
+#include "python/attach.h"
 #include "python/errors.h"
 #include "sync/completion.h"
 
@@ -43,9 +44,9 @@ conc_native_call(int (*run)(void *arg, struct conc_stop *stop), void *arg, int *
     }
     bool raised = false;
     do {
-        Py_BEGIN_ALLOW_THREADS                          /* uses: call */
+        CONC_BEGIN_DETACHED                          /* uses: call */
         err = conc_completion_wait(&call.ended, raised ? CONC_FOREVER : conc_deadline_after(LONGEST_WAIT_NS));
-        Py_END_ALLOW_THREADS
+        CONC_END_DETACHED
         if (!raised && PyErr_CheckSignals() < 0) {
             raised = true;
             conc_stop_request(&call.stop);

@@ -6,6 +6,7 @@
 
 #include "os/clock.h"
 #include "os/thread_self.h"
+#include "python/attach.h"
 
 #define SLICE_NS INT64_C(50000000)
 
@@ -21,9 +22,9 @@ conc_wait(conc_wait_fn wait, void *object, int64_t deadline_ns)
             until = slice < deadline_ns ? slice : deadline_ns;
         }
         int err;
-        Py_BEGIN_ALLOW_THREADS          /* uses: wait, object, until */
+        CONC_BEGIN_DETACHED             /* uses: wait, object, until */
         err = wait(object, until);
-        Py_END_ALLOW_THREADS
+        CONC_END_DETACHED
         bool slice_over = err == -ETIMEDOUT && until < deadline_ns;
         if (!slice_over && err != -EINTR)
             return err;

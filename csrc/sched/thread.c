@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched/thread.c - see the header. */
+/* sched/thread.c - see the header.
+ *
+ * The end comes in two steps. `ended` says that the thread has done the last that it does for us; who waits, waits for
+ * the kernel to let go of it, by the one futex that a raw pthread_join() waits for as well. That futex takes one waiter,
+ * so those who wait take turns (`reap`): one waits there, the others for the turn.
+ *
+ *   reap:  OPEN ──a waiter comes──> TAKEN ──more come──> WANTED          any ──the holder saw the end──> GONE
+ *           ^───────────── the holder gives up ─────────────┘
+ */
 #include "sched/thread.h"
 
 #include <errno.h>
@@ -8,12 +16,17 @@
 #include "base/alloc.h"
 #include "base/refcount.h"
 #include "os/clock.h"
+#include "os/park.h"
 #include "os/registry.h"
+#include "os/task_name.h"
 #include "os/thread.h"
+#include "os/thread_exit.h"
+#include "os/thread_local.h"
 #include "os/thread_self.h"
 #include "sync/completion.h"
 
 enum phase { PHASE_NEW, PHASE_STARTING, PHASE_BEGUN };
+enum reap { REAP_OPEN, REAP_TAKEN, REAP_WANTED, REAP_GONE };
 
 struct conc_thread {
     struct conc_refcount refs;
@@ -21,16 +34,24 @@ struct conc_thread {
     struct conc_stop stop;
 
     /* Of the start under way; set before the thread exists, then constant. */
-    int (*entry)(struct conc_thread *thread, void *arg);
-    void *arg;
+    void (*entry)(struct conc_thread *thread, void *arg);
+    int (*prepare)(void *arg);
+    void *arg, *prepare_arg, *owner;
+    char name[CONC_TASK_NAME_SIZE];                   /* empty: none */
     struct conc_completion begun;
     int begin_err;                          /* written before `begun` */
 
-    atomic_int native_id;                   /* 0 until it runs */
-    atomic_ulong ident;
+    atomic_int native_id;                   /* 0 until known */
+    atomic_ulong ident;                     /* 0 until known */
+    atomic_llong began_ns;                  /* 0 until it runs */
+    atomic_llong attach_wait_ns;            /* added to by the thread alone */
+    struct conc_thread_usage last;          /* written before `ended` */
     struct conc_completion ended;
-    atomic_bool gone;                       /* somebody has waited for the kernel's own end of it */
+    _Atomic(uint32_t) reap;                 /* enum reap; parked on */
+    struct conc_thread_link link;
 };
+
+static CONC_THREAD_LOCAL struct conc_thread *current;
 
 /* A phase in this process; both in one word, so that nobody sees the one without the other. */
 static uint64_t
@@ -75,28 +96,53 @@ conc_thread_take(struct conc_thread *thread)
 void
 conc_thread_release(struct conc_thread *thread)
 {
-    if (conc_ref_drop(&thread->refs))
-        conc_free(thread);
+    if (!conc_ref_drop(&thread->refs))
+        return;
+    /* A thread of this process that nobody has waited for frees its stack by itself. */
+    if (atomic_load(&thread->life) == life_here(PHASE_BEGUN) && atomic_load(&thread->reap) != REAP_GONE)
+        conc_os_thread_detach(atomic_load(&thread->ident));
+    conc_free(thread);
 }
 
+/* -- its life ------------------------------------------------------------------------------------------------------ */
+
 static void
+keep_usage(struct conc_thread *thread)
+{
+    struct conc_thread_usage *last = &thread->last;
+    last->ended = true;
+    last->wall_ns = conc_now_ns() - atomic_load(&thread->began_ns);
+    last->attach_wait_ns = atomic_load(&thread->attach_wait_ns);
+    if (conc_task_usage_self(&last->task) != 0)
+        last->task = conc_task_usage_unknown();
+    last->too_short = last->wall_ns < CONC_RUN_DELAY_LEAST_NS;
+    if (!last->too_short && conc_task_run_delay(atomic_load(&thread->native_id), &last->task.run_delay_ns) != 0)
+        last->task.run_delay_ns = CONC_USAGE_UNKNOWN;
+}
+
+static void *
 thread_main(void *raw)
 {
     struct conc_thread *thread = raw;
-    atomic_store(&thread->ident, conc_os_thread_ident());
-    atomic_store(&thread->native_id, conc_thread_self_id());
-    if (thread->entry(thread, thread->arg) == 0)
-        conc_complete(&thread->ended);          /* after a failed begin the handle may be starting anew already */
-    conc_thread_release(thread);
-}
-
-void
-conc_thread_begun(struct conc_thread *thread, int err)
-{
+    atomic_store(&thread->began_ns, conc_now_ns());
+    unsigned long ident = conc_os_thread_ident();
+    int tid = conc_thread_exit_id(ident);
+    atomic_store(&thread->ident, ident);
+    atomic_store(&thread->native_id, tid > 0 ? tid : conc_thread_self_id());
+    if (thread->name[0] != '\0')
+        conc_thread_self_set_name(thread->name);
+    int err = thread->prepare == NULL ? 0 : thread->prepare(thread->prepare_arg);
     thread->begin_err = err;
-    if (err == 0)
-        atomic_store(&thread->life, life_here(PHASE_BEGUN));
     conc_complete(&thread->begun);
+    if (err == 0) {
+        current = thread;
+        thread->entry(thread, thread->arg);
+        current = NULL;
+        keep_usage(thread);
+        conc_complete(&thread->ended);
+    }
+    conc_thread_release(thread);
+    return NULL;
 }
 
 /* Nothing is left of the failed start. */
@@ -106,7 +152,35 @@ reset(struct conc_thread *thread)
     atomic_store(&thread->native_id, 0);
     atomic_store(&thread->ident, 0);
     thread->arg = NULL;
+    thread->owner = NULL;
     atomic_store(&thread->life, PHASE_NEW);
+}
+
+static void
+set_up(struct conc_thread *thread, const struct conc_thread_attr *attr)
+{
+    conc_completion_init(&thread->begun);
+    thread->begin_err = 0;
+    thread->entry = attr->entry;
+    thread->prepare = attr->prepare;
+    thread->arg = attr->arg;
+    thread->prepare_arg = attr->prepare_arg;
+    thread->owner = attr->owner;
+    conc_task_name_copy(thread->name, attr->name == NULL ? "" : attr->name);
+}
+
+/* The thread exists: everything that is asked of it can be answered when this returns 0. */
+static int
+wait_until_known(struct conc_thread *thread, const struct conc_thread_attr *attr, unsigned long ident)
+{
+    atomic_store(&thread->ident, ident);
+    int tid = conc_thread_exit_id(ident);
+    if (tid > 0)
+        atomic_store(&thread->native_id, tid);      /* else it has written its id itself, or will */
+    if (attr->prepare == NULL && atomic_load(&thread->native_id) != 0)
+        return 0;
+    conc_wait_begun(&thread->begun, &attr->detach);
+    return thread->begin_err;
 }
 
 int
@@ -115,56 +189,56 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
     uint64_t life = PHASE_NEW;
     if (!atomic_compare_exchange_strong(&thread->life, &life, life_here(PHASE_STARTING)))
         return -EALREADY;
-    conc_completion_init(&thread->begun);
-    thread->begin_err = 0;
-    thread->entry = attr->entry;
-    thread->arg = attr->arg;
+    set_up(thread, attr);
     conc_ref_take(&thread->refs);           /* the thread's own */
     const struct conc_os_thread_attr os_attr = {attr->stack_size, attr->block_signals};
-    int err = conc_os_thread_start(&os_attr, thread_main, thread);
+    unsigned long ident;
+    int err = conc_os_thread_create(&os_attr, thread_main, thread, &ident);
     if (err != 0) {
         conc_thread_release(thread);
         reset(thread);
         return err;
     }
-    conc_wait_begun(&thread->begun, &attr->detach);
-    err = thread->begin_err;
-    if (err != 0)
+    err = wait_until_known(thread, attr, ident);
+    if (err != 0) {
+        conc_os_thread_join(ident);
         reset(thread);
-    return err;
+        return err;
+    }
+    /* From here on others may wait for it, and free what `ident` names. */
+    atomic_store(&thread->life, life_here(PHASE_BEGUN));
+    return 0;
 }
 
 void
 conc_thread_survived_fork(struct conc_thread *thread)
 {
-    atomic_store(&thread->life, life_here(phase_of(atomic_load(&thread->life))));
     atomic_store(&thread->ident, conc_os_thread_ident());
     atomic_store(&thread->native_id, conc_thread_self_id());
+    atomic_store(&thread->reap, REAP_OPEN);
+    atomic_store(&thread->life, life_here(PHASE_BEGUN));
+    current = NULL;             /* it is the process's main thread now, and answers signals */
 }
+
+/* -- what is known of it ------------------------------------------------------------------------------------------- */
 
 bool
 conc_thread_has_begun(struct conc_thread *thread)
 {
-    return phase_of(atomic_load(&thread->life)) == PHASE_BEGUN;
+    switch (phase_of(atomic_load(&thread->life))) {
+    case PHASE_BEGUN:
+        return true;
+    case PHASE_STARTING:        /* it may run before its starter has come to say so */
+        return conc_completion_done(&thread->begun) && thread->begin_err == 0;
+    default:
+        return false;
+    }
 }
 
 bool
 conc_thread_has_ended(struct conc_thread *thread)
 {
     return conc_completion_done(&thread->ended) || conc_thread_in_parent(thread);
-}
-
-int
-conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns)
-{
-    if (conc_thread_in_parent(thread))
-        return 0;
-    if (!conc_thread_has_begun(thread))
-        return -EINVAL;
-    int err = conc_completion_wait(&thread->ended, deadline_ns);
-    if (err == 0 && !atomic_exchange(&thread->gone, true))
-        conc_task_wait_gone(atomic_load(&thread->native_id));
-    return err;
 }
 
 int
@@ -176,12 +250,41 @@ conc_thread_read_state(struct conc_thread *thread, enum conc_task_state *state)
         *state = CONC_TASK_ENDED;
         return 0;
     }
-    int tid = atomic_load(&thread->native_id);
-    if (tid == 0)
+    if (!conc_completion_done(&thread->begun))
         return -EINPROGRESS;
-    if (tid < 0)
-        return tid;
-    return conc_task_state_read(tid, state);
+    int tid = atomic_load(&thread->native_id);
+    return tid < 0 ? tid : conc_task_state_read(tid, state);
+}
+
+int
+conc_thread_read_usage(struct conc_thread *thread, struct conc_thread_usage *usage)
+{
+    if (phase_of(atomic_load(&thread->life)) == PHASE_NEW)
+        return -EINVAL;
+    if (conc_completion_done(&thread->ended)) {
+        *usage = thread->last;
+        return 0;
+    }
+    if (conc_thread_in_parent(thread))
+        return -ESRCH;
+    if (!conc_completion_done(&thread->begun))
+        return -EINPROGRESS;
+    int err = conc_task_usage_read(atomic_load(&thread->native_id), &usage->task);
+    if (err == -ESRCH && conc_completion_done(&thread->ended)) {    /* between the two looks */
+        *usage = thread->last;
+        return 0;
+    }
+    usage->wall_ns = conc_now_ns() - atomic_load(&thread->began_ns);
+    usage->attach_wait_ns = atomic_load(&thread->attach_wait_ns);
+    usage->ended = usage->too_short = false;
+    return err;
+}
+
+void
+conc_thread_add_attach_wait(int64_t ns)
+{
+    if (current != NULL)
+        atomic_fetch_add_explicit(&current->attach_wait_ns, ns, memory_order_relaxed);
 }
 
 int
@@ -200,4 +303,78 @@ struct conc_stop *
 conc_thread_stop(struct conc_thread *thread)
 {
     return &thread->stop;
+}
+
+struct conc_thread *
+conc_thread_current(void)
+{
+    return current;
+}
+
+void *
+conc_thread_owner(struct conc_thread *thread)
+{
+    return thread->owner;
+}
+
+struct conc_thread_link *
+conc_thread_link(struct conc_thread *thread)
+{
+    return &thread->link;
+}
+
+/* -- its end ------------------------------------------------------------------------------------------------------- */
+
+static void
+end_turn(struct conc_thread *thread, enum reap next)
+{
+    if (atomic_exchange(&thread->reap, next) == REAP_WANTED)
+        conc_unpark(&thread->reap, CONC_UNPARK_ALL);
+}
+
+/* Holds the turn. */
+static int
+wait_gone(struct conc_thread *thread, int64_t deadline_ns)
+{
+    unsigned long ident = atomic_load(&thread->ident);
+    int err = conc_thread_exit_wait(ident, deadline_ns);
+    if (err == -ENOSYS)        /* nearly the same: the join that follows waits for the rest, which is short */
+        err = conc_completion_wait(&thread->ended, deadline_ns);
+    if (err == 0)
+        conc_os_thread_join(ident);
+    end_turn(thread, err == 0 ? REAP_GONE : REAP_OPEN);
+    return err;
+}
+
+/* One attempt: takes the turn, or waits for it. 0 is no news of the end. */
+static int
+wait_once(struct conc_thread *thread, int64_t deadline_ns)
+{
+    uint32_t reap = REAP_OPEN;
+    if (atomic_compare_exchange_strong(&thread->reap, &reap, REAP_TAKEN))
+        return wait_gone(thread, deadline_ns);
+    if (reap == REAP_GONE)
+        return 0;
+    if (reap == REAP_TAKEN && !atomic_compare_exchange_strong(&thread->reap, &reap, REAP_WANTED))
+        return 0;
+    return conc_park(&thread->reap, REAP_WANTED, deadline_ns);
+}
+
+int
+conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns)
+{
+    if (conc_thread_in_parent(thread))
+        return 0;
+    if (!conc_thread_has_begun(thread))
+        return -EINVAL;
+    while (phase_of(atomic_load(&thread->life)) != PHASE_BEGUN)
+        conc_os_thread_yield();         /* it runs; its starter has yet to look at it for the last time */
+    while (atomic_load(&thread->reap) != REAP_GONE) {
+        /* One that has ended is waited for to its very end, which is near, whatever the deadline. */
+        bool ended = conc_completion_done(&thread->ended);
+        int err = wait_once(thread, ended ? CONC_FOREVER : deadline_ns);
+        if (err != 0 && !(err == -ETIMEDOUT && conc_completion_done(&thread->ended)))
+            return err;
+    }
+    return 0;
 }

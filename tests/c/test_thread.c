@@ -2,45 +2,61 @@
 /* test_thread.c - sched/thread.h: one start wins, a start that failed leaves nothing, states, ends, forks. */
 #include "sched/thread.h"
 
+#include <stdio.h>
+#include <sys/syscall.h>
+
 #include "crew.h"
 #include "os/clock.h"
 #include "os/registry.h"
 #include "os/thread.h"
 
+/* ThreadSanitizer takes a thread of the child for the one of the parent that had this place in memory. */
+#if defined(__SANITIZE_THREAD__)
+#define THREADS_IN_CHILDREN false
+#else
+#define THREADS_IN_CHILDREN true
+#endif
+
 /* What a thread's entry does, and what it saw. */
 struct role {
-    int begin_err;              /* given to conc_thread_begun() */
+    int begin_err;              /* what prepare() returns */
+    atomic_int prepared;
     sem_t gate;
     atomic_bool spin;           /* compute instead of waiting at the gate */
     atomic_int entered, left;
-    int native_id;
-    unsigned long ident;
+    atomic_int native_id;
     int value;                  /* plain: the end alone orders it */
 };
 
 static int
+get_ready(void *arg)
+{
+    struct role *role = arg;
+    atomic_fetch_add(&role->prepared, 1);
+    return role->begin_err;
+}
+
+static void
 play(struct conc_thread *thread, void *arg)
 {
     struct role *role = arg;
+    CHECK(conc_thread_current() == thread);
+    CHECK(conc_thread_owner(thread) == role);
+    CHECK_EQ(conc_thread_native_id(thread), conc_thread_self_id());
+    CHECK_EQ(conc_thread_ident(thread), conc_os_thread_ident());
+    atomic_store(&role->native_id, conc_thread_self_id());
     atomic_fetch_add(&role->entered, 1);
-    role->native_id = conc_thread_self_id();
-    role->ident = conc_os_thread_ident();
-    int err = role->begin_err;
-    conc_thread_begun(thread, err);
-    if (err != 0)
-        return err;
     while (atomic_load(&role->spin))
         continue;
     event_wait(&role->gate);
     role->value = 42;
     atomic_fetch_add(&role->left, 1);
-    return 0;
 }
 
 static struct conc_thread_attr
 attr_for(struct role *role)
 {
-    return (struct conc_thread_attr){.block_signals = true, .entry = play, .arg = role};
+    return (struct conc_thread_attr){.block_signals = true, .entry = play, .arg = role, .owner = role};
 }
 
 static struct conc_thread *
@@ -91,8 +107,12 @@ whole_life(void)
     start(thread, &role);
     CHECK(conc_thread_has_begun(thread));
     CHECK(!conc_thread_has_ended(thread));
-    CHECK_EQ(conc_thread_native_id(thread), role.native_id);
-    CHECK_EQ(conc_thread_ident(thread), role.ident);
+    CHECK(conc_thread_native_id(thread) > 0);
+    CHECK(conc_thread_ident(thread) != 0);
+    CHECK(conc_thread_current() == NULL);
+    while (atomic_load(&role.entered) == 0)
+        sched_yield();
+    CHECK_EQ(conc_thread_native_id(thread), atomic_load(&role.native_id));
     for (int i = 0; i < TURNS(100); i++) {      /* it computes: it is never seen to wait */
         enum conc_task_state state;
         CHECK_EQ(conc_thread_read_state(thread, &state), 0);
@@ -140,15 +160,17 @@ failed_begin_is_undone(void)
     event_init(&role.gate);
     event_set(&role.gate);
     struct conc_thread *thread = new_thread();
+    struct conc_thread_attr attr = attr_for(&role);
+    attr.prepare = get_ready;
+    attr.prepare_arg = &role;
     for (int i = 0; i < TURNS(200); i++) {
-        struct conc_thread_attr attr = attr_for(&role);
-            HAVE_EQ(conc_thread_start(thread, &attr), -ENOMEM);
+        HAVE_EQ(conc_thread_start(thread, &attr), -ENOMEM);
         check_is_new(thread);
     }
     role.begin_err = 0;
-    start(thread, &role);
+    HAVE_EQ(conc_thread_start(thread, &attr), 0);
     CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
-    CHECK_EQ(atomic_load(&role.entered), TURNS(200) + 1);
+    CHECK_EQ(atomic_load(&role.prepared), TURNS(200) + 1);
     CHECK_EQ(atomic_load(&role.left), 1);
     conc_thread_release(thread);
 }
@@ -219,11 +241,12 @@ watch(void *arg, unsigned index)
         start_as_rival(rivals, index);
         return;
     }
-    bool begun = false;
+    bool begun = false, ran = false;
     while (!conc_thread_has_ended(rivals->thread)) {
         enum conc_task_state state;
         int err = conc_thread_read_state(rivals->thread, &state);
-        CHECK(err == 0 || (!begun && (err == -EINVAL || err == -EINPROGRESS)));
+        CHECK(err == 0 || (!ran && err == -EINPROGRESS) || (!begun && err == -EINVAL));
+        ran = err == 0;
         begun = conc_thread_has_begun(rivals->thread);
         CHECK(!begun || conc_thread_native_id(rivals->thread) != 0);
     }
@@ -243,13 +266,11 @@ watched_from_outside(void)
     }
 }
 
-static int
+static void
 sleep_until_stopped(struct conc_thread *thread, void *arg)
 {
     struct role *role = arg;
-    conc_thread_begun(thread, 0);
     role->value = conc_stop_sleep(conc_thread_stop(thread), CONC_FOREVER);
-    return 0;
 }
 
 static void
@@ -309,6 +330,8 @@ ended_in_child(void *arg)
     CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
     CHECK_EQ(conc_thread_read_state(thread, &state), 0);
     CHECK_EQ(state, CONC_TASK_ENDED);
+    if (!THREADS_IN_CHILDREN)
+        return;
     struct role role = {0};
     event_init(&role.gate);
     event_set(&role.gate);
@@ -340,7 +363,8 @@ forks(void)
     struct conc_thread *thread = new_thread(), *fresh = new_thread();
     start(thread, &role);
     in_child(ended_in_child, thread);
-    in_child(started_in_child, fresh);
+    if (THREADS_IN_CHILDREN)
+        in_child(started_in_child, fresh);
     check_is_new(fresh);
     CHECK(!conc_thread_has_ended(thread));
     event_set(&role.gate);
@@ -351,13 +375,19 @@ forks(void)
 
 /* Holds its start until the gate opens. */
 static int
-begin_late(struct conc_thread *thread, void *arg)
+get_ready_late(void *arg)
 {
     struct role *role = arg;
-    atomic_fetch_add(&role->entered, 1);
+    atomic_fetch_add(&role->prepared, 1);
     event_wait(&role->gate);
-    conc_thread_begun(thread, 0);
     return 0;
+}
+
+static void
+do_nothing(struct conc_thread *thread, void *arg)
+{
+    (void)thread;
+    (void)arg;
 }
 
 static void
@@ -365,7 +395,7 @@ start_late(void *arg, unsigned index)
 {
     (void)index;
     struct rivals *rivals = arg;
-    struct conc_thread_attr attr = {.entry = begin_late, .arg = &rivals->role};
+    struct conc_thread_attr attr = {.entry = do_nothing, .prepare = get_ready_late, .prepare_arg = &rivals->role};
     HAVE_EQ(conc_thread_start(rivals->thread, &attr), 0);
 }
 
@@ -377,7 +407,7 @@ fork_during_a_start(void)
     event_init(&rivals.role.gate);
     struct crew crew;
     crew_start(&crew, 1, start_late, &rivals);
-    while (atomic_load(&rivals.role.entered) == 0)
+    while (atomic_load(&rivals.role.prepared) == 0)
         sched_yield();
     CHECK(!conc_thread_has_begun(rivals.thread));
     CHECK(!conc_thread_has_ended(rivals.thread));
@@ -390,11 +420,10 @@ fork_during_a_start(void)
 }
 
 /* The thread that forks is the one that lives on in the child. */
-static int
+static void
 fork_here(struct conc_thread *thread, void *arg)
 {
     (void)arg;
-    conc_thread_begun(thread, 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -411,7 +440,6 @@ fork_here(struct conc_thread *thread, void *arg)
     int status;
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
-    return 0;
 }
 
 static void
@@ -424,11 +452,88 @@ fork_in_the_thread(void)
     conc_thread_release(thread);
 }
 
-int
-main(void)
+/* -- many wait ----------------------------------------------------------------------------------------------------- */
+
+static void
+wait_as_one_of_many(void *arg, unsigned index)
 {
-    interruptible();
-    CHECK_EQ(conc_registry_init(), 0);
+    struct conc_thread *thread = arg;
+    unsigned tries = 0;
+    /* Some give up again and again: the turn to wait for the kernel goes from one to the next. */
+    while (index % 2 == 1 && conc_thread_wait(thread, conc_deadline_after(1000)) == -ETIMEDOUT && tries < 1000)
+        tries++;
+    CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+    CHECK(conc_thread_has_ended(thread));
+    CHECK_EQ(conc_thread_wait(thread, 0), 0);
+}
+
+static void
+all_who_wait_hear_of_the_end(void)
+{
+    for (int turn = 0; turn < TURNS(200); turn++) {
+        struct role role = {0};
+        event_init(&role.gate);
+        struct conc_thread *thread = new_thread();
+        start(thread, &role);
+        struct crew crew;
+        crew_start(&crew, 6, wait_as_one_of_many, thread);
+        for (int i = 0; i < turn % 20; i++)
+            sched_yield();
+        event_set(&role.gate);
+        crew_join(&crew);
+        CHECK_EQ(role.value, 42);
+        conc_thread_release(thread);
+    }
+}
+
+/* When a wait is over the kernel has forgotten the thread: a fork would not count it. */
+static void
+gone_is_gone(void)
+{
+    for (int turn = 0; turn < TURNS(300); turn++) {
+        struct role role = {0};
+        event_init(&role.gate);
+        event_set(&role.gate);
+        struct conc_thread *thread = new_thread();
+        start(thread, &role);
+        int tid = conc_thread_native_id(thread);
+        CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+        CHECK_EQ((int)syscall(SYS_tgkill, getpid(), tid, 0), -1);
+        conc_thread_release(thread);
+    }
+}
+
+static void
+names(void)
+{
+    static const struct { const char *given, *shown; } rows[] = {
+        {"short", "short"}, {"exactly fifteen", "exactly fifteen"}, {"more than fifteen bytes", "more than fiftee"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct role role = {0};
+        event_init(&role.gate);
+        struct conc_thread *thread = new_thread();
+        struct conc_thread_attr attr = attr_for(&role);
+        attr.name = rows[i].given;
+        HAVE_EQ(conc_thread_start(thread, &attr), 0);
+        while (atomic_load(&role.entered) == 0)
+            sched_yield();
+        char path[64], shown[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%d/comm", conc_thread_native_id(thread));
+        FILE *file = fopen(path, "r");
+        CHECK(file != NULL);
+        CHECK_EQ(fscanf(file, "%31[^\n]", shown), 1);
+        fclose(file);
+        CHECK(strncmp(shown, rows[i].shown, 15) == 0 && strlen(shown) <= 15);
+        event_set(&role.gate);
+        CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+        conc_thread_release(thread);
+    }
+}
+
+static void
+in_one_process(void)
+{
     whole_life();
     released_while_it_runs();
     failed_begin_is_undone();
@@ -437,6 +542,19 @@ main(void)
     watched_from_outside();
     stop_reaches_the_kernel();
     signal_ends_the_wait();
+    all_who_wait_hear_of_the_end();
+    names();
+}
+
+int
+main(void)
+{
+    interruptible();
+    in_one_process();           /* before the registry knows where the kernel marks a thread's end */
+    CHECK_EQ(conc_registry_init(), 0);
+    CHECK(conc_registry_exit_offset() != 0);
+    in_one_process();
+    gone_is_gone();
     until_alone();
     forks();
     until_alone();

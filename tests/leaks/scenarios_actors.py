@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import io
 import logging
+import os
 import queue
 import socket
 import threading
@@ -17,7 +19,7 @@ from leak_table import covers, refused
 
 import conc
 from conc import _core
-from conc._threading_shim import daemon_threads_allowed
+from conc._threading_shim import bind_core, daemon_threads_allowed
 
 
 class Witness:
@@ -59,9 +61,7 @@ def quiet() -> Iterator[None]:
         logger.disabled = False
 
 
-@covers(
-    "conc.Thread", "conc.Thread.*", "conc.ThreadState", "conc._core.ThreadHandle", "conc._core.ThreadHandle.is_done"
-)
+@covers("conc.Thread", "conc.Thread.*", "conc.ThreadState")
 def thread_runs_python() -> None:
     go = threading.Event()
 
@@ -93,6 +93,11 @@ def thread_runs_python() -> None:
     assert thread.result() is RESULT
     assert thread.exception() is None
     assert thread.state is conc.ThreadState.ENDED
+    assert thread.ended_by is conc.ThreadEnd.RETURNED
+    assert thread.usage.wall_s is not None
+    assert thread.stop().ended
+    thread.add_done_callback(TARGET)
+    assert (thread.affinity, thread.node) == (None, None)
     assert conc.Thread(target=TARGET, args=(ARGUMENT,)).run() is RESULT
 
 
@@ -285,24 +290,131 @@ def future_is_waited_for() -> None:
         repr(futures)
 
 
-@covers("conc._core.ThreadHandle.*")
+@covers(
+    *(
+        "conc.ThreadStopped",
+        "conc.ThreadEnd",
+        "conc.StopReport",
+        "conc.StopReport.*",
+        "conc.stop_requested",
+        "conc.shield",
+    ),
+    *("conc._core.ThreadStopped", "conc._core.stop_requested", "conc._core.shield_enter", "conc._core.shield_exit"),
+)
+def thread_is_stopped() -> None:
+    running = threading.Event()
+
+    def target(*_: object) -> None:
+        try:
+            running.set()
+            while not _core.stop_requested():
+                TARGET()
+            while True:
+                TARGET()
+        finally:
+            with conc.shield():
+                assert conc.stop_requested()
+
+    _core.shield_enter()
+    _core.shield_exit(None, None, None)
+    assert not _core.stop_requested()
+    thread = started(target, ARGUMENT)
+    running.wait()
+    report = thread.stop(60.0)
+    assert thread.ended_by is conc.ThreadEnd.STOPPED
+    assert (report.ended, report.blocked_in, report.reason) == (True, None, None)
+    assert report.source in report.to_dict().values()
+    assert report.to_json()
+    assert type(thread.exception()) is conc.ThreadStopped is _core.ThreadStopped
+
+
+@covers("conc.Thread.stop", "conc.Thread.add_done_callback", "conc.Thread.usage", "conc.Thread.ended_by")
+def kernel_is_stopped() -> None:
+    thread = started(conc.kernels.sleep, 60.0)
+    thread.add_done_callback(lambda ended: TARGET(ended.ended_by))
+    thread.add_done_callback(TARGET)
+    assert thread.usage.gil_wait_s in (0.0, None)
+    assert thread.stop(60.0).ended
+    assert thread.ended_by is conc.ThreadEnd.STOPPED
+
+
+@covers("conc.Thread", "conc._core.place_calling_thread")
+def thread_is_placed() -> None:
+    cpus = tuple(os.sched_getaffinity(0))
+    thread = conc.Thread(target=TARGET, affinity=cpus, node=conc.memory.topology().nodes[0].id)
+    thread.start()
+    assert thread.result() is RESULT
+    assert started(lambda: _core.place_calling_thread((cpus, "default", 0, None))).result() is None
+    refused(ValueError, conc.Thread, affinity=())
+
+
+@covers("conc.Thread", "conc.Thread.add_done_callback")
+def thread_is_awaited() -> None:
+    async def wait_for_both() -> None:
+        go = threading.Event()
+        thread = started(lambda: go.wait() and TARGET(ARGUMENT))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(thread, 0)
+        go.set()
+        assert await asyncio.gather(thread, thread) == [RESULT, RESULT]
+        assert type(await started(conc.kernels.prime_factors, 12)) is list
+
+    asyncio.run(wait_for_both())
+
+
+@covers("conc.Timer", "conc.Timer.*")
+def timer() -> None:
+    late = conc.Timer(60.0, TARGET, [ARGUMENT], {"key": ARGUMENT})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        late.setName(late.getName() + "!")
+        late.setDaemon(late.isDaemon())
+    assert (late.ident, late.native_id, late.state, late.ended_by) == (None, None, None, None)
+    late.add_done_callback(TARGET)
+    late.start()
+    assert late.name.endswith("!")
+    assert late.is_alive() != late.daemon
+    late.stop(0)
+    late.cancel()
+    late.join()
+    late.exception()
+    assert late.usage.source
+    assert (late.affinity, late.node) == (None, None)
+    soon = conc.Timer(0, TARGET)
+    assert soon.run() is RESULT
+    soon = conc.Timer(0, TARGET)
+    soon.start()
+    assert soon.result() is RESULT
+
+
+@covers(
+    *("conc._core.Thread", "conc._core.Thread.*", "conc._core.join_threads", "conc._core.bind_threading"),
+    "conc._core.close_threads",
+)
+def thread_of_the_core_alone() -> None:
+    bind_core(conc.threads._resolve_place)
+    thread = _core.Thread(target=TARGET, args=(ARGUMENT,), name="core")
+    thread.add_done_callback(TARGET)
+    thread.start()
+    thread.join()
+    assert not thread.is_alive()
+    assert _core.Thread(target=TARGET).run() is RESULT
+    refused(TypeError, thread.join, 1, 2)
+    refused(RuntimeError, thread.start)
+    _core.join_threads()
+
+
+@covers("conc._core.ThreadHandle", "conc._core.ThreadHandle.*")
 def thread_handle_alone() -> None:
-    handle = _core.ThreadHandle()
-    assert handle.state() is None
-    handle.survived_fork()
+    thread = conc.Thread(target=TARGET, args=(ARGUMENT,))
+    handle = _core.ThreadHandle(thread)
+    refused(TypeError, _core.ThreadHandle, 1)
     refused(RuntimeError, handle.join)
-    refused(RuntimeError, handle.kernel_result)
-    handle = _core.ThreadHandle()
-    refused(TypeError, handle.start_kernel, TARGET)
-    handle.start_kernel(conc.kernels.sleep, 60.0)
-    handle.request_stop()
-    assert handle.join()
+    assert handle.ident is None
+    thread.start()
+    handle.join(10.0)
+    handle._set_done()
     assert handle.is_done()
-    refused(OSError, handle.kernel_result)
-    handle = _core.ThreadHandle()
-    handle.start(TARGET)
-    refused(RuntimeError, handle.start, TARGET)
-    assert handle.join(10.0)
     refused(ValueError, handle.join, float("nan"))
 
 

@@ -136,9 +136,9 @@ def test_a_dropped_thread_ends_and_is_gone() -> None:
     go = threading.Event()
     thread = conc.Thread(target=go.wait)
     thread.start()
-    handle, seen = thread._conc_handle, weakref.ref(thread)
+    seen = weakref.ref(thread)
     del thread
     assert seen() is not None  # it runs: threading lists it
     go.set()
-    assert handle.join()
+    conc._core.join_threads()
     assert seen() is None

@@ -44,7 +44,7 @@ core = sys.modules["conc._core"] = load("conc._core", sys.argv[1])
 
 from operations import CPYTHON_KEEPS, DEADLINE_S, DELIBERATE, OPERATIONS, Outcome  # noqa: E402
 
-import conc.threads  # noqa: E402  (with the core above)
+import conc.threads  # noqa: E402, F401  (with the core above)
 
 
 def holdings() -> tuple[int, int, int, int]:
@@ -55,7 +55,7 @@ def holdings() -> tuple[int, int, int, int]:
 def settle(before: tuple[int, ...]) -> tuple[int, ...]:
     """The holdings, once they are no more than `before` or have had their time."""
     gc.collect()  # an error holds its frames, which may hold the error
-    conc.threads._non_daemon.join()  # what interpreter exit waits for is kept until there is some number of it
+    core.join_threads()
     end = time.monotonic() + (0.05 if sys.argv[2] in CPYTHON_KEEPS else DEADLINE_S)
     while any(now > then for now, then in zip(holdings(), before, strict=True)) and time.monotonic() < end:
         time.sleep(0.001)

@@ -144,17 +144,6 @@ def thread_result() -> Steps:
     assert thread.result() == 2**1000
 
 
-@operation
-def thread_handle() -> Steps:
-    def call() -> None:
-        handle = _core.ThreadHandle()
-        handle.start(int)
-        handle.join()
-
-    outcome = yield call
-    no_more_threads(outcome)
-
-
 # -- pools ---------------------------------------------------------------------------------------------------------
 
 
@@ -538,7 +527,7 @@ def crash_on_the_third() -> Steps:
     def call() -> None:
         for i in range(5):
             try:
-                _core.ThreadHandle()
+                conc.Thread()
             except MemoryError:
                 if i == 2:
                     os.kill(os.getpid(), signal.SIGSEGV)
@@ -554,7 +543,7 @@ def lose_a_block() -> Steps:
 
     def call() -> None:
         with contextlib.suppress(MemoryError):
-            KEPT.append(_core.ThreadHandle())
+            KEPT.append(conc.Thread())
 
     yield call
 

@@ -48,7 +48,7 @@ def test_a_result_is_the_same_for_all_who_wait(
         thread = conc.Thread(target=target, args=args)
 
         def ask(thread: conc.Thread = thread) -> Any:
-            while thread._conc_handle.ident is None:  # result() may be asked for from here on, before start() returns
+            while thread.ident is None:  # result() may be asked for from here on, before start() returns
                 os.sched_yield()
             return thread.result()
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os/posix/thread.c - POSIX threads, detached: who waits for an end waits for a completion, not for pthread_join. */
+/* os/posix/thread.c - POSIX threads. */
 #include "os/thread.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@ struct start {
 };
 
 static void *
-thread_main(void *raw)
+start_main(void *raw)
 {
     struct start start = *(struct start *)raw;
     conc_free(raw);
@@ -36,23 +36,18 @@ asynchronous_signals(sigset_t *set)
     sigdelset(set, SIGTRAP);
 }
 
-int
-conc_os_thread_start(const struct conc_os_thread_attr *attr, void (*entry)(void *), void *arg)
+static int
+create(const struct conc_os_thread_attr *attr, int detach_state, void *(*entry)(void *), void *arg, pthread_t *thread)
 {
-    struct start *start = conc_alloc(sizeof(*start));
-    if (start == NULL)
-        return -ENOMEM;
-    *start = (struct start){entry, arg};
-
     pthread_attr_t pattr;
     int err = pthread_attr_init(&pattr);
     if (err != 0)
-        goto fail_start;
-    err = pthread_attr_setdetachstate(&pattr, PTHREAD_CREATE_DETACHED);
+        return -err;
+    err = pthread_attr_setdetachstate(&pattr, detach_state);
     if (err == 0 && attr->stack_size != 0)
         err = pthread_attr_setstacksize(&pattr, attr->stack_size);
     if (err != 0)
-        goto fail_attr;
+        goto done;
 
     /* The mask is inherited: set it before, so that there is no moment in which a signal lands there. */
     sigset_t block, old;
@@ -60,20 +55,48 @@ conc_os_thread_start(const struct conc_os_thread_attr *attr, void (*entry)(void 
         asynchronous_signals(&block);
         pthread_sigmask(SIG_BLOCK, &block, &old);
     }
-    pthread_t tid;
-    err = pthread_create(&tid, &pattr, thread_main, start);
+    err = pthread_create(thread, &pattr, entry, arg);
     if (attr->block_signals)
         pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (err != 0)
-        goto fail_attr;
+done:
     pthread_attr_destroy(&pattr);
-    return 0;
-
-fail_attr:
-    pthread_attr_destroy(&pattr);
-fail_start:
-    conc_free(start);
     return -err;
+}
+
+int
+conc_os_thread_create(const struct conc_os_thread_attr *attr, void *(*entry)(void *), void *arg, unsigned long *ident)
+{
+    pthread_t thread;
+    int err = create(attr, PTHREAD_CREATE_JOINABLE, entry, arg, &thread);
+    if (err == 0)
+        *ident = (unsigned long)thread;
+    return err;
+}
+
+void
+conc_os_thread_join(unsigned long ident)
+{
+    (void)pthread_join((pthread_t)ident, NULL);
+}
+
+void
+conc_os_thread_detach(unsigned long ident)
+{
+    (void)pthread_detach((pthread_t)ident);
+}
+
+int
+conc_os_thread_start(const struct conc_os_thread_attr *attr, void (*entry)(void *), void *arg)
+{
+    struct start *start = conc_alloc(sizeof(*start));
+    if (start == NULL)
+        return -ENOMEM;
+    *start = (struct start){entry, arg};
+    pthread_t thread;
+    int err = create(attr, PTHREAD_CREATE_DETACHED, start_main, start, &thread);
+    if (err != 0)
+        conc_free(start);
+    return err;
 }
 
 unsigned long

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os/task_name.h - the name by which the operating system's tools (ps, top, gdb) show a thread. */
+#ifndef CONC_OS_TASK_NAME_H
+#define CONC_OS_TASK_NAME_H
+
+#include <stddef.h>
+
+/* The terminator included; no system takes more than the one that takes least. */
+#define CONC_TASK_NAME_SIZE 16
+
+/* Copies what fits of `name` (UTF-8), whole characters alone. */
+static inline void
+conc_task_name_copy(char to[CONC_TASK_NAME_SIZE], const char *name)
+{
+    size_t length = 0;
+    while (length < CONC_TASK_NAME_SIZE - 1 && name[length] != '\0') {
+        to[length] = name[length];
+        length++;
+    }
+    while (length > 0 && name[length] != '\0' && ((unsigned char)name[length] & 0xc0) == 0x80)
+        length--;                       /* the next byte continues a character: it does not fit */
+    to[length] = '\0';
+}
+
+/* Names another thread of this process, or the calling one. 0; -ENOENT or -ESRCH when it is gone; -ENOSYS where only a
+ * thread itself can do it; other errors as they come. */
+int conc_task_name_set(int tid, const char *name);
+
+#endif

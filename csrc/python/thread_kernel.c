@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/thread_kernel.c - a native kernel as a thread's target: parsed in the starter, run by a thread that never
+ * attaches, and converted by whoever asks for the result. Only callbacks make the thread attach, when the kernel is done.
+ */
+#include "python/thread_type.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/refcount.h"
+#include "python/attach.h"
+#include "python/thread_birth.h"
+
+/*   RUNNING ──add_done_callback()──> CALL_BACK ──the kernel ends──> OVER          (or RUNNING ──> OVER) */
+enum { RUN_RUNNING, RUN_CALL_BACK, RUN_OVER };
+
+/* Shared by the thread that does it and the object that wants its result. In raw memory: the object may go first. */
+struct conc_kernel_run {
+    struct conc_refcount refs;
+    const struct conc_kernel *kernel;
+    void *state;
+    int err;                            /* of run(); written before RUN_OVER */
+    atomic_int phase;
+    ThreadObject *owner;                /* owned from RUN_CALL_BACK on, by the thread */
+    PyInterpreterState *interp;
+    struct conc_roster *roster;         /* owned */
+};
+
+void
+conc_kernel_run_release(struct conc_kernel_run *run)
+{
+    if (run == NULL || !conc_ref_drop(&run->refs))
+        return;
+    conc_kernel_state_free(run->kernel, run->state);
+    conc_roster_release(run->roster);
+    conc_free(run);
+}
+
+/* At the end of the thread's kernel, detached. */
+static void
+call_back(struct conc_kernel_run *run)
+{
+    struct conc_attachment attachment;
+    if (!conc_roster_enter(run->roster))
+        return;                         /* the interpreter goes, and the callbacks with it */
+    conc_attachment_wait(&attachment, run->interp);
+    conc_roster_leave(run->roster);
+    conc_attach(&attachment);
+    ThreadObject *owner = run->owner;
+    if (conc_thread_enter_active(owner) < 0)
+        PyErr_WriteUnraisable((PyObject *)owner);
+    conc_thread_call_back(owner);
+    conc_thread_leave_active(owner);
+    Py_CLEAR(run->owner);
+    conc_attachment_drop(&attachment);
+}
+
+static void
+kernel_entry(struct conc_thread *thread, void *arg)
+{
+    struct conc_kernel_run *run = arg;
+    run->err = run->kernel->run(run->state, conc_thread_stop(thread));
+    if (atomic_exchange(&run->phase, RUN_OVER) == RUN_CALL_BACK)
+        call_back(run);
+    conc_roster_remove(run->roster, thread);
+    conc_kernel_run_release(run);
+}
+
+bool
+conc_thread_kernel_call_back_at_end(ThreadObject *self)
+{
+    struct conc_kernel_run *run = self->run;
+    if (run->owner == NULL && atomic_load(&run->phase) == RUN_RUNNING) {
+        run->owner = ThreadObject_CAST(Py_NewRef((PyObject *)self));    /* before the thread may look */
+        int phase = RUN_RUNNING;
+        if (!atomic_compare_exchange_strong(&run->phase, &phase, RUN_CALL_BACK))
+            Py_CLEAR(run->owner);
+    }
+    return atomic_load(&run->phase) == RUN_CALL_BACK;
+}
+
+/* [owned] the values of a call, as vectorcall passes them: positional ones, then keywords' values; *names is NULL or a
+ * tuple of the keywords. */
+static PyObject **
+vector_of(ThreadObject *self, Py_ssize_t *count, PyObject **names)
+{
+    Py_ssize_t positional = PyTuple_GET_SIZE(self->args);
+    Py_ssize_t keywords = self->kwargs == Py_None ? 0 : PyDict_Size(self->kwargs);
+    PyObject **values = PyMem_New(PyObject *, (size_t)(positional + keywords + 1));
+    if (values == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < positional; i++)
+        values[i] = PyTuple_GET_ITEM(self->args, i);
+    *count = positional;
+    *names = NULL;
+    if (keywords == 0)
+        return values;
+    *names = PyTuple_New(keywords);
+    if (*names == NULL) {
+        PyMem_Free(values);
+        return NULL;
+    }
+    PyObject *key, *value;
+    Py_ssize_t position = 0, i = 0;
+    while (i < keywords && PyDict_Next(self->kwargs, &position, &key, &value)) {
+        PyTuple_SET_ITEM(*names, i, Py_NewRef(key));
+        values[positional + i++] = value;
+    }
+    return values;
+}
+
+/* [owned] a run of `kernel` with the arguments parsed, for two owners; NULL with an exception. */
+static struct conc_kernel_run *
+kernel_run_new(ThreadObject *self, KernelObject *kernel)
+{
+    struct conc_kernel_run *run = conc_alloc(sizeof(*run));
+    if (run == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    Py_ssize_t count;
+    PyObject *names = NULL;
+    PyObject **values = vector_of(self, &count, &names);
+    if (values != NULL)
+        run->state = conc_kernel_state_new(kernel, values, (size_t)count, names);
+    PyMem_Free(values);
+    Py_XDECREF(names);
+    if (run->state == NULL) {
+        conc_free(run);
+        return NULL;
+    }
+    conc_ref_init(&run->refs);
+    conc_ref_take(&run->refs);
+    run->kernel = kernel->binding->core;
+    run->interp = PyInterpreterState_Get();
+    run->roster = self->core->roster;
+    conc_roster_take(run->roster);
+    return run;
+}
+
+int
+conc_thread_start_kernel(ThreadObject *self, struct conc_thread_attr *attr)
+{
+    if (self->args == NULL || self->kwargs == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the thread's arguments are gone");
+        return -1;
+    }
+    KernelObject *kernel = KernelObject_CAST(self->target);
+    struct conc_kernel_run *run = kernel_run_new(self, kernel);
+    if (run == NULL)
+        return -1;
+    /* Before it runs: somebody may ask for its end as soon as it does. */
+    self->kernel = KernelObject_CAST(Py_NewRef((PyObject *)kernel));
+    self->run = run;
+    attr->block_signals = true;
+    attr->entry = kernel_entry;
+    attr->arg = run;
+    int err = conc_thread_start(self->thread, attr);
+    if (err != 0) {
+        self->run = NULL;
+        Py_CLEAR(self->kernel);
+        conc_kernel_run_release(run);
+        conc_kernel_run_release(run);
+        conc_thread_raise_start(err);
+        return -1;
+    }
+    Py_CLEAR(self->target);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->kwargs);
+    return 0;
+}
+
+enum conc_thread_end
+conc_thread_kernel_end(ThreadObject *self)
+{
+    if (self->run == NULL || conc_thread_in_parent(self->thread) || atomic_load(&self->run->phase) != RUN_OVER)
+        return CONC_THREAD_NOT_ENDED;
+    switch (self->run->err) {
+    case 0:
+        return CONC_THREAD_RETURNED;
+    case -ECANCELED:
+        return CONC_THREAD_STOPPED;
+    default:
+        return CONC_THREAD_RAISED;
+    }
+}
+
+PyObject *
+conc_thread_kernel_result(ThreadObject *self)
+{
+    if (self->run->err == -ECANCELED) {
+        PyErr_SetString(self->core->thread_stopped, "stop() ended the kernel");
+        return NULL;
+    }
+    return conc_kernel_finish(self->kernel, self->run->state, self->run->err);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/thread_start.c - start(), and what a thread with a Python target does from its beginning to its end.
+ *
+ *   starter   checks, lists the thread for exit, goes in at the interpreter's door for it, creates it, registers it
+ *   thread    makes its thread state, leaves the door, attaches; hooks; the target in its stop window; outcome, report,
+ *             callbacks; unregisters, deletes its state, leaves the list
+ *
+ * The starter does not wait for the thread: each wait is a switch to it and back, which costs as much as all the rest. */
+#include "python/thread_type.h"
+
+#include <errno.h>
+
+#include "python/attach.h"
+#include "python/data_stack.h"
+#include "python/errors.h"
+#include "python/thread_birth.h"
+#include "python/thread_place.h"
+
+/* -- known to threading --------------------------------------------------------------------------------------------- */
+
+/* No lock: each step on the dict is atomic, and an entry is made and removed by this object alone. */
+int
+conc_thread_enter_active(ThreadObject *self)
+{
+    PyObject *active = conc_threading_variable(self->core, self->core->str_active);
+    if (active == NULL)
+        return -1;
+    int err = 0;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (!self->registered && !self->over) {
+        if (self->ident_key == NULL)
+            self->ident_key = PyLong_FromUnsignedLong(conc_thread_ident(self->thread));
+        err = self->ident_key == NULL ? -1 : PyDict_SetItem(active, self->ident_key, (PyObject *)self);
+        self->registered = err == 0;
+    }
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(active);
+    return err;
+}
+
+/* Takes no memory, so that no dead thread is left listed. */
+void
+conc_thread_leave_active(ThreadObject *self)
+{
+    PyObject *active = conc_threading_variable(self->core, self->core->str_active);
+    PyErr_Clear();
+    Py_BEGIN_CRITICAL_SECTION(self);
+    self->over = true;
+    if (self->registered && active != NULL) {
+        PyObject *listed = conc_dict_get(active, self->ident_key);
+        if (listed == (PyObject *)self)
+            (void)PyDict_DelItem(active, self->ident_key);
+        Py_XDECREF(listed);
+    }
+    self->registered = false;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(active);
+    PyErr_Clear();
+}
+
+/* -- the target ----------------------------------------------------------------------------------------------------- */
+
+PyObject *
+conc_thread_run_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    ThreadObject *self = ThreadObject_CAST(op);
+    if (self->target == NULL || self->args == NULL || self->kwargs == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the thread's target is gone: run() was called before");
+        return NULL;
+    }
+    /* Gone from the object first: a target or an argument that leads to the thread would keep both alive. */
+    PyObject *target = self->target, *args = self->args, *kwargs = self->kwargs;
+    self->target = self->args = self->kwargs = NULL;
+    PyObject *result;
+    if (target == Py_None)
+        result = Py_NewRef(Py_None);
+    else
+        result = PyObject_Call(target, args, kwargs == Py_None ? NULL : kwargs);
+    Py_DECREF(target);
+    Py_DECREF(args);
+    Py_DECREF(kwargs);
+    return result;
+}
+
+/* Whether run() is ours: not overridden by a subclass, nor set on the object. -1 with an exception. */
+static int
+runs_target_alone(ThreadObject *self)
+{
+    PyObject *run = PyObject_GetAttr((PyObject *)self, self->core->str_run);
+    if (run == NULL)
+        return -1;
+    bool ours = PyCFunction_Check(run) && PyCFunction_GetFunction(run) == conc_thread_run_method &&
+                PyCFunction_GetSelf(run) == (PyObject *)self;
+    Py_DECREF(run);
+    return ours;
+}
+
+static int
+set_hook(CoreState *core, PyObject *variable, const char *function_name)
+{
+    PyObject *hook = conc_threading_variable(core, variable);
+    if (hook == NULL)
+        return -1;
+    PyObject *function = hook == Py_None ? NULL : PySys_GetObject(function_name);     /* borrowed */
+    PyObject *done = function == NULL ? Py_NewRef(Py_None) : PyObject_CallOneArg(function, hook);
+    Py_DECREF(hook);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *
+call_run(ThreadObject *self)
+{
+    int ours = runs_target_alone(self);
+    if (ours < 0)
+        return NULL;
+    conc_thread_open_window(self);
+    PyObject *result = ours ? conc_thread_run_method((PyObject *)self, NULL)
+                            : PyObject_CallMethodNoArgs((PyObject *)self, self->core->str_run);
+    conc_thread_close_window(self);
+    return result;
+}
+
+static PyObject *
+run_in_context(ThreadObject *self)
+{
+    if (self->context == NULL || self->context == Py_None)
+        return call_run(self);
+    PyObject *context = Py_NewRef(self->context);
+    PyObject *result = NULL;
+    if (PyContext_Enter(context) == 0) {
+        result = call_run(self);
+        PyObject *error = result == NULL ? conc_take_exception() : NULL;
+        (void)PyContext_Exit(context);
+        if (error != NULL)
+            conc_restore_exception(error);
+    }
+    Py_DECREF(context);
+    return result;
+}
+
+/* To threading.excepthook, as the exception that is being handled. */
+static void
+report(ThreadObject *self, PyObject *error)
+{
+    PyErr_SetHandledException(error);
+    PyObject *done = PyObject_CallOneArg(self->core->report_exception, (PyObject *)self);
+    if (done == NULL)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(done);
+    PyErr_SetHandledException(NULL);
+}
+
+/* Attached. */
+static void
+live(ThreadObject *self)
+{
+    PyObject *result = NULL;
+    if (conc_thread_enter_active(self) == 0 && set_hook(self->core, self->core->str_trace_hook, "settrace") == 0 &&
+        set_hook(self->core, self->core->str_profile_hook, "setprofile") == 0)
+        result = run_in_context(self);
+    if (result != NULL) {
+        conc_thread_set_outcome(self, CONC_THREAD_RETURNED, result, NULL);
+    } else {
+        PyObject *error = conc_take_exception();
+        bool stopped = PyErr_GivenExceptionMatches(error, self->core->thread_stopped) &&
+                       conc_stop_requested(conc_thread_stop(self->thread));
+        if (stopped || PyErr_GivenExceptionMatches(error, PyExc_SystemExit))
+            (void)PyException_SetTraceback(error, Py_None);     /* nobody reports it: it need not keep its frames */
+        conc_thread_set_outcome(self, stopped ? CONC_THREAD_STOPPED : CONC_THREAD_RAISED, NULL, Py_NewRef(error));
+        if (!stopped)
+            report(self, error);
+        Py_DECREF(error);
+    }
+    conc_thread_call_back(self);
+    conc_thread_leave_active(self);
+}
+
+static void
+python_entry(struct conc_thread *thread, void *arg)
+{
+    ThreadObject *self = arg;
+    struct conc_roster *roster = self->core->roster;
+    struct conc_data_stacks *stacks = self->core->data_stacks;
+    conc_roster_take(roster);
+    conc_data_stacks_take(stacks);
+    struct conc_attachment attachment;
+    conc_attachment_wait(&attachment, self->interp);
+    conc_roster_leave(roster);
+    conc_attach(&attachment);
+    conc_data_stack_lend(stacks, attachment.tstate);
+    live(self);
+    Py_DECREF(self);
+    conc_attachment_clear(&attachment);
+    conc_data_stack_take_back(stacks, attachment.tstate);
+    conc_attachment_drop(&attachment);
+    conc_data_stacks_release(stacks);
+    conc_roster_remove(roster, thread);
+    conc_roster_release(roster);
+}
+
+/* -- start() -------------------------------------------------------------------------------------------------------- */
+
+static void
+raise_shutdown(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "can't start new thread at interpreter shutdown");
+}
+
+void
+conc_thread_raise_start(int err)
+{
+    if (err == -EALREADY)
+        PyErr_SetString(PyExc_RuntimeError, "threads can only be started once");
+    else if (err == -EAGAIN)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "can't start new thread: the system has no more threads to give (see ulimit -u and the cgroup's "
+                        "pids.max)");
+    else
+        conc_raise("start a native thread", err);
+}
+
+/* What the new thread starts with, where the interpreter lets threads inherit it: a copy of the starter's. */
+static int
+inherit_context(ThreadObject *self)
+{
+    if (!self->core->threads_inherit_context || (self->context != NULL && self->context != Py_None))
+        return 0;
+    PyObject *copy = PyContext_CopyCurrent();
+    if (copy == NULL)
+        return -1;
+    Py_XSETREF(self->context, copy);
+    return 0;
+}
+
+static int
+start_python(ThreadObject *self, struct conc_thread_attr *attr)
+{
+    if (inherit_context(self) < 0)
+        return -1;
+    if (!conc_roster_enter(self->core->roster)) {
+        raise_shutdown();
+        return -1;
+    }
+    self->interp = PyInterpreterState_Get();
+    attr->entry = python_entry;
+    attr->arg = attr->owner = Py_NewRef((PyObject *)self);
+    int err = conc_thread_start(self->thread, attr);
+    if (err != 0) {
+        conc_roster_leave(self->core->roster);
+        Py_DECREF(self);
+        conc_thread_raise_start(err);
+        return -1;
+    }
+    if (conc_thread_enter_active(self) < 0)
+        PyErr_Clear();          /* it runs: it will do so itself, or end with that error */
+    return 0;
+}
+
+/* The name for the system; NULL when it is not text that can be written there. */
+static const char *
+system_name(ThreadObject *self)
+{
+    PyObject *name = conc_thread_name(self);
+    const char *text = name == NULL ? NULL : PyUnicode_AsUTF8(name);
+    if (text == NULL)
+        PyErr_Clear();
+    return text;
+}
+
+/* In the new thread, before anything else; the starter waits. */
+static int
+apply_place(void *arg)
+{
+    return conc_thread_place_apply(ThreadObject_CAST(arg)->parsed_place);
+}
+
+static int
+start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
+{
+    struct conc_thread_place place;
+    bool placed = self->place != NULL && self->place != Py_None;
+    if (placed) {
+        if (conc_thread_place_parse(self->place, &place) < 0)
+            return -1;
+        self->parsed_place = &place;
+        attr->prepare = apply_place;
+        attr->prepare_arg = self;
+    }
+    int err = kernel ? conc_thread_start_kernel(self, attr) : start_python(self, attr);
+    if (placed)
+        conc_thread_place_clear(&place);
+    self->parsed_place = NULL;
+    return err;
+}
+
+static int
+start_listed(ThreadObject *self)
+{
+    struct conc_thread_attr attr = {
+        .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
+        .name = system_name(self),
+        .detach = conc_detach_python,
+    };
+    int ours = self->target != NULL && Py_IS_TYPE(self->target, self->core->kernel_type) ? runs_target_alone(self) : 0;
+    if (ours < 0)
+        return -1;
+    return start_placed(self, &attr, ours);
+}
+
+static PyObject *
+start_locked(ThreadObject *self)
+{
+    if (self->claimed) {
+        conc_thread_raise_start(-EALREADY);
+        return NULL;
+    }
+    self->claimed = true;
+    /* Before it runs: from then on nothing may fail that somebody must hear of. */
+    if (conc_roster_add(self->core->roster, self->thread, self->daemon) != 0) {
+        self->claimed = false;
+        raise_shutdown();
+        return NULL;
+    }
+    if (start_listed(self) < 0) {
+        conc_roster_remove(self->core->roster, self->thread);
+        self->claimed = false;
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+conc_thread_start_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    if (!ThreadObject_CAST(op)->initialized) {
+        PyErr_SetString(PyExc_RuntimeError, "thread.__init__() not called");
+        return NULL;
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = start_locked(ThreadObject_CAST(op));
+    Py_END_CRITICAL_SECTION();
+    return result;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/thread_stop.c - asking a thread to stop: its token, which kernels and conc.stop_requested() look at, and for a
+ * Python target the asynchronous exception conc.ThreadStopped, raised in its target and nowhere else
+ * (sync/stop_window.h). */
+#include "python/thread_type.h"
+
+#include "python/thread_stop.h"
+
+/* Whether an exception is pending for the calling thread. */
+static bool
+is_pending(void)
+{
+    return PyThreadState_Get()->async_exc != NULL;
+}
+
+/* In the thread: takes back an exception that is pending. It is raised, in a function that does nothing, and dropped: to
+ * set it to NULL would leave the interpreter's flag for it up, which up to 3.12 all threads look at between two
+ * instructions, and with which 3.11 hangs under a tracer. */
+static void
+take_back(ThreadObject *self)
+{
+    if (!is_pending())
+        return;
+    PyObject *done = PyObject_CallNoArgs(self->core->do_nothing);
+    Py_XDECREF(done);
+    PyErr_Clear();
+    if (is_pending())
+        (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), NULL);
+}
+
+/* Does what the window says; `action` under stop_lock, so that an exception is pending only in an open window. */
+static void
+act_locked(ThreadObject *self, enum conc_stop_action action)
+{
+    if (action == CONC_STOP_ARM)
+        (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), self->core->thread_stopped);
+}
+
+void
+conc_thread_open_window(ThreadObject *self)
+{
+    CONC_PY_ACQUIRE(self->stop_lock);
+    act_locked(self, conc_stop_window_open(&self->window));
+    CONC_PY_RELEASE(self->stop_lock);
+}
+
+void
+conc_thread_close_window(ThreadObject *self)
+{
+    CONC_PY_ACQUIRE(self->stop_lock);
+    enum conc_stop_action action = conc_stop_window_close(&self->window);
+    CONC_PY_RELEASE(self->stop_lock);
+    if (action != CONC_STOP_DISARM)
+        return;
+    PyObject *error = PyErr_Occurred() ? conc_take_exception() : NULL;     /* the target's own */
+    take_back(self);
+    if (error != NULL)
+        conc_restore_exception(error);
+}
+
+PyObject *
+conc_thread_ask_to_stop_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    ThreadObject *self = ThreadObject_CAST(op);
+    conc_stop_request(conc_thread_stop(self->thread));
+    CONC_PY_ACQUIRE(self->stop_lock);
+    act_locked(self, conc_stop_window_ask(&self->window));
+    CONC_PY_RELEASE(self->stop_lock);
+    Py_RETURN_NONE;
+}
+
+/* -- for code that runs in a thread --------------------------------------------------------------------------------- */
+
+/* [borrowed] the conc.Thread whose target calls; NULL in any other thread. */
+static ThreadObject *
+current_thread(void)
+{
+    struct conc_thread *thread = conc_thread_current();
+    return thread == NULL ? NULL : conc_thread_owner(thread);
+}
+
+struct conc_stop *
+conc_stop_of_current_thread(void)
+{
+    ThreadObject *self = current_thread();
+    if (self == NULL || !self->window.open || self->window.shields > 0)
+        return NULL;
+    return conc_thread_stop(self->thread);
+}
+
+PyObject *
+conc_raise_thread_stopped(void)
+{
+    ThreadObject *self = current_thread();
+    CONC_PY_ACQUIRE(self->stop_lock);
+    enum conc_stop_action action = conc_stop_window_came(&self->window);
+    CONC_PY_RELEASE(self->stop_lock);
+    if (action == CONC_STOP_DISARM)
+        take_back(self);
+    PyErr_SetString(self->core->thread_stopped, "stop() ended a kernel that the target called");
+    return NULL;
+}
+
+PyObject *
+conc_stop_requested_function(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct conc_thread *thread = conc_thread_current();
+    return PyBool_FromLong(thread != NULL && conc_stop_requested(conc_thread_stop(thread)));
+}
+
+PyObject *
+conc_shield_enter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    ThreadObject *self = current_thread();
+    if (self != NULL) {
+        CONC_PY_ACQUIRE(self->stop_lock);
+        enum conc_stop_action action = conc_stop_window_shield(&self->window, is_pending());
+        CONC_PY_RELEASE(self->stop_lock);
+        if (action == CONC_STOP_DISARM)
+            take_back(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+conc_shield_exit(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+    ThreadObject *self = current_thread();
+    if (self != NULL && self->window.shields > 0) {
+        CONC_PY_ACQUIRE(self->stop_lock);
+        act_locked(self, conc_stop_window_unshield(&self->window));
+        CONC_PY_RELEASE(self->stop_lock);
+    }
+    Py_RETURN_NONE;
+}

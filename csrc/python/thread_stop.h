@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* python/thread_stop.h - what code that runs in a thread has to do with its stop: functions of the module, and the token
+ * for kernels that are called in it. */
+#ifndef CONC_PYTHON_THREAD_STOP_H
+#define CONC_PYTHON_THREAD_STOP_H
+
+#include "python/core.h"
+#include "sync/stop.h"
+
+/* [borrowed] the token of the conc.Thread whose target calls, for a kernel that it calls; NULL in any other thread, and
+ * under a shield. */
+struct conc_stop *conc_stop_of_current_thread(void);
+
+/* Raises conc.ThreadStopped in that thread, for a kernel that has ended by its token; the one that is pending does not
+ * come any more. Always returns NULL. */
+PyObject *conc_raise_thread_stopped(void);
+
+PyObject *conc_stop_requested_function(PyObject *module, PyObject *ignored);
+PyObject *conc_shield_enter(PyObject *module, PyObject *ignored);
+PyObject *conc_shield_exit(PyObject *module, PyObject *args);
+
+#endif
