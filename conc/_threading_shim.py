@@ -19,6 +19,8 @@ from conc import _core
 HAS_HANDLES = sys.version_info >= (3, 13)
 _HANDLE_NAME = "_os_thread_handle" if sys.version_info >= (3, 14) else "_handle"
 
+_STARTER_NAME = "_start_joinable_thread" if HAS_HANDLES else "_start_new_thread"
+
 _private = cast(Any, threading)
 
 _TRIES = 200  # a number that needs no memory to count to
@@ -125,7 +127,10 @@ def bind_core(resolve_place: Callable[[Any, Any], object]) -> None:
     """Give the threads of the core, in this interpreter, what they need of threading."""
     inherit = bool(getattr(sys.flags, "thread_inherit_context", 0))
     report = NativeThread._invoke_excepthook
-    _core.bind_threading(threading, report, _do_nothing, resolve_place, daemon_threads_allowed(), inherit)
+    _core.bind_threading(
+        *(threading, _STARTER_NAME, report, _do_nothing, resolve_place),
+        *(threads_allowed(), daemon_threads_allowed(), inherit),
+    )
 
 
 def configured_stack_size() -> int:
@@ -156,6 +161,15 @@ def adopt_current_thread(name: str) -> threading.Thread:
 def release_current_thread() -> None:
     """Undo adopt_current_thread() before the thread ends."""
     _forget_current_thread()
+
+
+def threads_allowed() -> bool:
+    """Whether this interpreter may have threads at all: it says no to some subinterpreters (3.12 and later)."""
+    if not HAS_HANDLES or _private._is_main_interpreter():
+        return _core.threads_allowed()
+    import _interpreters  # type: ignore[import-not-found]  # which of them, the C API does not tell since 3.13
+
+    return bool(_interpreters.get_config(_interpreters.get_current()[0]).allow_threads)
 
 
 def daemon_threads_allowed() -> bool:

@@ -92,6 +92,17 @@ conc_dict_get(PyObject *dict, PyObject *key)
 #define CONC_PY_RELEASE(lock) ((void)(lock))
 #endif
 
+/* Whether the calling thread's interpreter lets threads be started; true where it cannot be asked here (3.13 and later). */
+static inline bool
+conc_threads_allowed(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    return _PyInterpreterState_HasFeature(PyInterpreterState_Get(), Py_RTFLAGS_THREADS);
+#else
+    return true;
+#endif
+}
+
 struct conc_roster;
 struct conc_data_stacks;
 
@@ -114,10 +125,10 @@ typedef struct {
     PyObject *resolve_place;            /* (affinity, node) -> what start() applies */
     PyObject *thread_stopped;           /* the exception class conc.ThreadStopped */
     PyObject *str_active, *str_counter, *str_current_thread, *str_daemon, *str_name, *str_run;
-    PyObject *str_trace_hook, *str_profile_hook;
+    PyObject *str_trace_hook, *str_profile_hook, *str_starter;
     struct conc_roster *roster;         /* owned; threads of this interpreter */
     struct conc_data_stacks *data_stacks;   /* owned */
-    bool daemons_allowed;
+    bool threads_allowed, daemons_allowed;
     bool threads_inherit_context;       /* sys.flags.thread_inherit_context: 3.14 and later */
 } CoreState;
 

@@ -70,6 +70,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->str_run);
     Py_VISIT(state->str_trace_hook);
     Py_VISIT(state->str_profile_hook);
+    Py_VISIT(state->str_starter);
     return 0;
 }
 
@@ -99,6 +100,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->str_run);
     Py_CLEAR(state->str_trace_hook);
     Py_CLEAR(state->str_profile_hook);
+    Py_CLEAR(state->str_starter);
     return 0;
 }
 

@@ -14,17 +14,18 @@
 #include "sched/roster.h"
 
 PyDoc_STRVAR(bind_threading_doc,
-"bind_threading(threading, report_exception, do_nothing, resolve_place, daemons_allowed, inherit_context, /)\n--\n\n"
+"bind_threading(threading, starter, report_exception, do_nothing, resolve_place, threads_allowed, daemons_allowed,\n"
+"               inherit_context, /)\n--\n\n"
 "Give the threads of this interpreter what they need of the module threading and of conc.threads.");
 
 static PyObject *
 bind_threading(PyObject *module, PyObject *args)
 {
     CoreState *core = conc_core_state(module);
-    PyObject *threading, *report, *nothing, *resolve;
-    int daemons, inherit;
-    if (!PyArg_ParseTuple(args, "OOOOpp:bind_threading", &threading, &report, &nothing, &resolve, &daemons,
-                          &inherit))
+    PyObject *threading, *starter, *report, *nothing, *resolve;
+    int threads, daemons, inherit;
+    if (!PyArg_ParseTuple(args, "OUOOOppp:bind_threading", &threading, &starter, &report, &nothing, &resolve,
+                          &threads, &daemons, &inherit))
         return NULL;
     PyObject *variables = PyModule_Check(threading) ? PyModule_GetDict(threading) : NULL;
     if (variables == NULL) {
@@ -35,6 +36,8 @@ bind_threading(PyObject *module, PyObject *args)
     Py_XSETREF(core->report_exception, Py_NewRef(report));
     Py_XSETREF(core->do_nothing, Py_NewRef(nothing));
     Py_XSETREF(core->resolve_place, Py_NewRef(resolve));
+    Py_XSETREF(core->str_starter, Py_NewRef(starter));
+    core->threads_allowed = threads;
     core->daemons_allowed = daemons;
     core->threads_inherit_context = inherit;
     Py_RETURN_NONE;
@@ -99,8 +102,16 @@ close_threads(PyObject *module, PyObject *Py_UNUSED(ignored))
     return err == 0 ? Py_NewRef(Py_None) : conc_raise("wait for threads that begin", err);
 }
 
+static PyObject *
+threads_allowed(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(conc_threads_allowed());
+}
+
 static PyMethodDef thread_functions_methods[] = {
     {"bind_threading", bind_threading, METH_VARARGS, bind_threading_doc},
+    {"threads_allowed", threads_allowed, METH_NOARGS,
+     PyDoc_STR("threads_allowed()\n--\n\nWhether CPython 3.12 lets this interpreter start threads; True elsewhere.")},
     {"join_threads", join_threads, METH_NOARGS, join_threads_doc},
     {"close_threads", close_threads, METH_NOARGS, close_threads_doc},
     {"place_calling_thread", conc_place_calling_thread, METH_O,

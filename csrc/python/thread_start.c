@@ -233,10 +233,32 @@ inherit_context(ThreadObject *self)
     return 0;
 }
 
+/* Somebody who has replaced threading's way to start a thread (gevent, eventlet) has threads of a kind of its own, and has
+ * patched locks and calls for them: code made for those must not run in a native thread. */
+static int
+refuse_if_patched(CoreState *core)
+{
+    PyObject *starter = conc_threading_variable(core, core->str_starter);
+    if (starter == NULL)
+        return -1;
+    bool patched = !PyCFunction_Check(starter);
+    if (patched)
+        PyErr_Format(PyExc_RuntimeError,
+                     "can't start a native thread for Python code: threading.%U was replaced by %R, and with it what a "
+                     "thread is; use threading.Thread for it, or a native kernel as the target",
+                     core->str_starter, starter);
+    Py_DECREF(starter);
+    return patched ? -1 : 0;
+}
+
 static int
 start_python(ThreadObject *self, struct conc_thread_attr *attr)
 {
-    if (inherit_context(self) < 0)
+    if (!self->core->threads_allowed) {
+        PyErr_SetString(PyExc_RuntimeError, "thread is not supported for isolated subinterpreters");
+        return -1;
+    }
+    if (refuse_if_patched(self->core) < 0 || inherit_context(self) < 0)
         return -1;
     if (!conc_roster_enter(self->core->roster)) {
         raise_shutdown();

@@ -389,6 +389,7 @@ def timer() -> None:
 
 @covers(
     *("conc._core.Thread", "conc._core.Thread.*", "conc._core.join_threads", "conc._core.bind_threading"),
+    "conc._core.threads_allowed",
     "conc._core.close_threads",
 )
 def thread_of_the_core_alone() -> None:
@@ -402,6 +403,7 @@ def thread_of_the_core_alone() -> None:
     refused(TypeError, thread.join, 1, 2)
     refused(RuntimeError, thread.start)
     _core.join_threads()
+    assert _core.threads_allowed()
 
 
 @covers("conc._core.ThreadHandle", "conc._core.ThreadHandle.*")
