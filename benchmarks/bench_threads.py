@@ -37,6 +37,7 @@ def test_python_target(benchmark: Any) -> None:
         lambda: start_and_join(conc.Thread, nothing),
         lambda: start_and_join(threading.Thread, nothing),
         against="threading.Thread",
+        target=Target("at least", 2.0, "x"),
     )
 
 
@@ -57,6 +58,7 @@ def test_construction(benchmark: Any) -> None:
         lambda: [conc.Thread(target=nothing) for _ in range(1000)],
         lambda: [threading.Thread(target=nothing) for _ in range(1000)],
         against="threading.Thread",
+        target=Target("at least", 1.5, "x"),
     )
 
 

@@ -64,21 +64,25 @@ PyObject *
 conc_thread_run_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     ThreadObject *self = ThreadObject_CAST(op);
-    if (self->target == NULL || self->args == NULL || self->kwargs == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "the thread's target is gone: run() was called before");
-        return NULL;
-    }
+    PyObject *target, *args, *kwargs, *result;
     /* Gone from the object first: a target or an argument that leads to the thread would keep both alive. */
-    PyObject *target = self->target, *args = self->args, *kwargs = self->kwargs;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    target = self->target;
+    args = self->args;
+    kwargs = self->kwargs;
     self->target = self->args = self->kwargs = NULL;
-    PyObject *result;
-    if (target == Py_None)
+    Py_END_CRITICAL_SECTION();
+    if (target == NULL || args == NULL || kwargs == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "the thread's target is gone: run() was called before");
+        result = NULL;
+    } else if (target == Py_None) {
         result = Py_NewRef(Py_None);
-    else
+    } else {
         result = PyObject_Call(target, args, kwargs == Py_None ? NULL : kwargs);
-    Py_DECREF(target);
-    Py_DECREF(args);
-    Py_DECREF(kwargs);
+    }
+    Py_XDECREF(target);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
     return result;
 }
 
@@ -190,6 +194,7 @@ python_entry(struct conc_thread *thread, void *arg)
     conc_attach(&attachment);
     conc_data_stack_lend(stacks, attachment.tstate);
     live(self);
+    conc_thread_disown(thread);
     Py_DECREF(self);
     conc_attachment_clear(&attachment);
     conc_data_stack_take_back(stacks, attachment.tstate);

@@ -127,14 +127,17 @@ conc_thread_name(ThreadObject *self)
 {
     if (self->name != NULL)
         return self->name;
-    PyObject *of_target = NULL;
-    if (self->target != NULL && self->target != Py_None) {
-        of_target = PyObject_GetAttr(self->target, self->core->str_name);
-        if (of_target == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_AttributeError))
-                return NULL;
-            PyErr_Clear();
-        }
+    PyObject *target, *of_target = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    target = Py_XNewRef(self->target);
+    Py_END_CRITICAL_SECTION();
+    if (target != NULL && target != Py_None)
+        of_target = PyObject_GetAttr(target, self->core->str_name);
+    Py_XDECREF(target);
+    if (of_target == NULL && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return NULL;
+        PyErr_Clear();
     }
     PyObject *name = of_target == NULL ? PyUnicode_FromFormat("Thread-%lu", self->name_number)
                                        : PyUnicode_FromFormat("Thread-%lu (%S)", self->name_number, of_target);

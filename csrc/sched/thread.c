@@ -317,6 +317,12 @@ conc_thread_owner(struct conc_thread *thread)
     return thread->owner;
 }
 
+void
+conc_thread_disown(struct conc_thread *thread)
+{
+    thread->owner = NULL;
+}
+
 struct conc_thread_link *
 conc_thread_link(struct conc_thread *thread)
 {

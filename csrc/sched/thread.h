@@ -91,8 +91,9 @@ void conc_thread_add_attach_wait(int64_t ns);
 /* [borrowed] the handle of the calling thread, valid until `entry` returns; NULL in every other thread. */
 struct conc_thread *conc_thread_current(void);
 
-/* What its starter gave as `owner`. */
+/* What its starter gave as `owner`; NULL once the thread has disowned itself, before `owner` may go. */
 void *conc_thread_owner(struct conc_thread *thread);
+void conc_thread_disown(struct conc_thread *thread);
 
 /* A place in one list, for whoever keeps track of threads (sched/roster.h), by that one's lock. */
 struct conc_thread_link {
