@@ -247,11 +247,15 @@ refuse_if_patched(CoreState *core)
     if (starter == NULL)
         return -1;
     bool patched = !PyCFunction_Check(starter);
-    if (patched)
+    if (patched) {
+        PyObject *module = PyObject_GetAttrString(starter, "__module__");
+        PyErr_Clear();
         PyErr_Format(PyExc_RuntimeError,
-                     "can't start a native thread for Python code: threading.%U was replaced by %R, and with it what a "
-                     "thread is; use threading.Thread for it, or a native kernel as the target",
-                     core->str_starter, starter);
+                     "can't start a native thread for Python code: threading.%U was replaced by one of %S, and with it "
+                     "what a thread is; use threading.Thread for it, or a native kernel as the target",
+                     core->str_starter, module == NULL ? Py_None : module);
+        Py_XDECREF(module);
+    }
     Py_DECREF(starter);
     return patched ? -1 : 0;
 }
