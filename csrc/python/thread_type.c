@@ -220,7 +220,7 @@ take_arguments(ThreadObject *self, PyObject *args, PyObject *kwargs)
         Py_XSETREF(self->kwargs, Py_NewRef(Py_None));
         return 0;
     }
-    if (!PyMapping_Check(kwargs) || PySequence_Check(kwargs)) {
+    if (!PyObject_HasAttrString(kwargs, "keys")) {
         PyErr_Format(PyExc_TypeError, "kwargs must be a mapping of keyword arguments, not %R", kwargs);
         return -1;
     }
