@@ -69,8 +69,11 @@ typedef struct {
 
 /* -- thread_type.c -- */
 
-/* [borrowed] its name, made now if it must be; NULL with an exception set. */
+/* [owned] its name, made now if it must be; NULL with an exception set. */
 PyObject *conc_thread_name(ThreadObject *self);
+
+/* [owned] a name as bytes for the operating system's tools, with "?" for what UTF-8 has not; NULL with an exception. */
+PyObject *conc_thread_name_bytes(PyObject *name);
 
 /* 0, or -1 with RuntimeError: a subclass forgot to call __init__(). */
 int conc_thread_require_init(ThreadObject *self);
