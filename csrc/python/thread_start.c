@@ -118,7 +118,8 @@ call_run(ThreadObject *self)
     int ours = runs_target_alone(self);
     if (ours < 0)
         return NULL;
-    conc_thread_open_window(self);
+    if (!conc_thread_open_window(self))
+        return NULL;
     PyObject *result = ours ? conc_thread_run_method((PyObject *)self, NULL)
                             : PyObject_CallMethodNoArgs((PyObject *)self, self->core->str_run);
     conc_thread_close_window(self);

@@ -47,7 +47,7 @@ typedef struct {
     PyObject *ident_key;                /* its identifier, as it is listed by threading */
     PyObject *stderr_file;              /* sys.stderr when it was made: threading reports there when there is none later */
     const struct conc_thread_place *parsed_place;   /* borrowed; during start() */
-    PyInterpreterState *interp;         /* alive until the thread has its state: the starter is inside the door for it */
+    PyInterpreterState *interp;         /* of start(); alive until the thread has its state: the starter is inside the door for it */
     unsigned long name_number;          /* of a thread that was given no name: "Thread-N (target)" */
     Py_ssize_t stack_size;              /* bytes; 0: the default */
 
@@ -109,8 +109,9 @@ bool conc_thread_kernel_call_back_at_end(ThreadObject *self);
 /* -- thread_stop.c -- */
 PyObject *conc_thread_ask_to_stop_method(PyObject *op, PyObject *ignored);
 
-/* Around the target, in the thread, attached. */
-void conc_thread_open_window(ThreadObject *self);
+/* Around the target, in the thread, attached. Not opened, and false with conc.ThreadStopped set, when stop() came before:
+ * a target that is a C function would never see the exception. */
+bool conc_thread_open_window(ThreadObject *self);
 void conc_thread_close_window(ThreadObject *self);
 
 /* -- thread_end.c -- */
