@@ -24,6 +24,11 @@ class Place(NamedTuple):
     node: int | None
     """The node that was asked for."""
 
+    @property
+    def binding(self) -> int | None:
+        """The node that memory is bound to, which only a thread itself can change; None: none."""
+        return self.bind_node if self.memory == "bind" else None
+
 
 def resolve_place(affinity: Iterable[int] | None, node: int | None) -> Place | None:
     """What to apply for these arguments; None for nothing.

@@ -207,6 +207,8 @@ class Thread(NativeThread):
     def __await__(self) -> Generator[Any, None, Any]:
         if self.ident is None:
             raise RuntimeError("cannot await thread before it is started")
+        if self.ident == threading.get_ident() and self.is_alive() and self._outcome() is None:
+            raise RuntimeError("cannot await current thread")
         return _awaited(self).__await__()
 
     def stop(self, timeout: float = 0.1) -> StopReport:
@@ -337,11 +339,14 @@ class Thread(NativeThread):
                 raise RuntimeError(f"{self.name} has ended: it runs nowhere")
             if self.ident == threading.get_ident():
                 _core.place_calling_thread(place)
-            elif "bind" in (place.memory, None if self._place is None else self._place.memory):
+            elif place.binding != (None if self._place is None else self._place.binding):
                 raise RuntimeError(f"only {self.name} itself can bind its memory to a node, or undo that, once it runs")
-            else:
+            elif place.cpus is not None:
                 assert self.native_id is not None
-                os.sched_setaffinity(self.native_id, place.cpus)
+                try:
+                    os.sched_setaffinity(self.native_id, place.cpus)
+                except ProcessLookupError:
+                    raise RuntimeError(f"{self.name} has ended: it runs nowhere") from None
         self._place = place
 
 

@@ -173,16 +173,16 @@ conc_thread_call_back(ThreadObject *self)
 static int
 register_callback_locked(ThreadObject *self, PyObject *fn)
 {
-    if (self->called_back || (self->run != NULL && conc_thread_kernel_end(self) != CONC_THREAD_NOT_ENDED) ||
-        conc_thread_has_ended(self->thread))
-        return 0;
+    /* First of all, since it may run finalizers, which let others in. */
     if (self->callbacks == NULL && (self->callbacks = PyList_New(0)) == NULL)
         return -1;
-    if (PyList_Append(self->callbacks, fn) < 0)
-        return -1;
-    if (self->run == NULL || conc_thread_kernel_call_back_at_end(self))
-        return 1;
-    Py_CLEAR(self->callbacks);              /* the kernel has ended between the two looks: `fn` alone is in there */
+    bool over = self->called_back || conc_thread_has_ended(self->thread);
+    if (!over && self->run != NULL)
+        over = !conc_thread_kernel_call_back_at_end(self);
+    if (!over)
+        return PyList_Append(self->callbacks, fn) < 0 ? -1 : 1;
+    if (PyList_GET_SIZE(self->callbacks) == 0)
+        Py_CLEAR(self->callbacks);          /* else they are about to be called: by the thread, in their order */
     return 0;
 }
 

@@ -154,12 +154,15 @@ conc_thread_start_kernel(ThreadObject *self, struct conc_thread_attr *attr)
     /* Before it runs: somebody may ask for its end as soon as it does. */
     self->kernel = KernelObject_CAST(Py_NewRef((PyObject *)kernel));
     self->run = run;
+    if (self->callbacks != NULL)
+        (void)conc_thread_kernel_call_back_at_end(self);
     attr->block_signals = true;
     attr->entry = kernel_entry;
     attr->arg = run;
     int err = conc_thread_start(self->thread, attr);
     if (err != 0) {
         self->run = NULL;
+        Py_CLEAR(run->owner);
         Py_CLEAR(self->kernel);
         conc_kernel_run_release(run);
         conc_kernel_run_release(run);

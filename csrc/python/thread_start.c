@@ -118,7 +118,8 @@ call_run(ThreadObject *self)
     int ours = runs_target_alone(self);
     if (ours < 0)
         return NULL;
-    conc_thread_open_window(self);
+    if (!conc_thread_open_window(self))
+        return NULL;
     PyObject *result = ours ? conc_thread_run_method((PyObject *)self, NULL)
                             : PyObject_CallMethodNoArgs((PyObject *)self, self->core->str_run);
     conc_thread_close_window(self);
@@ -288,14 +289,14 @@ start_python(ThreadObject *self, struct conc_thread_attr *attr)
     return 0;
 }
 
-/* The name for the system; NULL when it is not text that can be written there. */
-static const char *
+/* [owned] the name for the system's tools; NULL, and no exception, where there is no memory for it. */
+static PyObject *
 system_name(ThreadObject *self)
 {
     PyObject *name = conc_thread_name(self);
-    const char *text = name == NULL ? NULL : PyUnicode_AsUTF8(name);
-    if (text == NULL)
-        PyErr_Clear();
+    PyObject *text = name == NULL ? NULL : conc_thread_name_bytes(name);
+    Py_XDECREF(name);
+    PyErr_Clear();
     return text;
 }
 
@@ -328,15 +329,18 @@ start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
 static int
 start_listed(ThreadObject *self)
 {
-    struct conc_thread_attr attr = {
-        .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
-        .name = system_name(self),
-        .detach = conc_detach_python,
-    };
     int ours = self->target != NULL && Py_IS_TYPE(self->target, self->core->kernel_type) ? runs_target_alone(self) : 0;
     if (ours < 0)
         return -1;
-    return start_placed(self, &attr, ours);
+    PyObject *name = system_name(self);
+    struct conc_thread_attr attr = {
+        .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
+        .name = name == NULL ? NULL : PyBytes_AS_STRING(name),
+        .detach = conc_detach_python,
+    };
+    int err = start_placed(self, &attr, ours);
+    Py_XDECREF(name);
+    return err;
 }
 
 static PyObject *

@@ -15,17 +15,25 @@ is_pending(void)
 
 /* In the thread: takes back an exception that is pending. It is raised, in a function that does nothing, and dropped: to
  * set it to NULL would leave the interpreter's flag for it up, which up to 3.12 all threads look at between two
- * instructions, and with which 3.11 hangs under a tracer. */
+ * instructions, and with which 3.11 hangs under a tracer. What else the interpreter has put off until its next look (from
+ * 3.12 on a collection, with finalizers) comes before, and no tracer looks on: it would be raised in those. */
 static void
 take_back(ThreadObject *self)
 {
     if (!is_pending())
         return;
-    PyObject *done = PyObject_CallNoArgs(self->core->do_nothing);
-    Py_XDECREF(done);
+    PyThreadState *tstate = PyThreadState_Get();
+    unsigned long ident = conc_thread_ident(self->thread);
+    PyThreadState_EnterTracing(tstate);
+    (void)PyThreadState_SetAsyncExc(ident, NULL);
+    Py_XDECREF(PyObject_CallNoArgs(self->core->do_nothing));
+    PyErr_Clear();
+    (void)PyThreadState_SetAsyncExc(ident, self->core->thread_stopped);
+    Py_XDECREF(PyObject_CallNoArgs(self->core->do_nothing));
     PyErr_Clear();
     if (is_pending())
-        (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), NULL);
+        (void)PyThreadState_SetAsyncExc(ident, NULL);
+    PyThreadState_LeaveTracing(tstate);
 }
 
 /* Does what the window says; `action` under stop_lock, so that an exception is pending only in an open window. */
@@ -36,12 +44,17 @@ act_locked(ThreadObject *self, enum conc_stop_action action)
         (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), self->core->thread_stopped);
 }
 
-void
+bool
 conc_thread_open_window(ThreadObject *self)
 {
     CONC_PY_ACQUIRE(self->stop_lock);
-    act_locked(self, conc_stop_window_open(&self->window));
+    bool asked = conc_stop_window_open(&self->window) == CONC_STOP_ARM;
+    if (asked)
+        (void)conc_stop_window_close(&self->window);
     CONC_PY_RELEASE(self->stop_lock);
+    if (asked)
+        PyErr_SetString(self->core->thread_stopped, "stop() came before the target began");
+    return !asked;
 }
 
 void
@@ -71,12 +84,14 @@ conc_thread_ask_to_stop_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* -- for code that runs in a thread --------------------------------------------------------------------------------- */
 
-/* [borrowed] the conc.Thread whose target calls; NULL in any other thread. */
+/* [borrowed] the conc.Thread whose target calls; NULL in any other thread, and where the target has gone into another
+ * interpreter: nothing of the thread's own may be touched or raised there. */
 static ThreadObject *
 current_thread(void)
 {
     struct conc_thread *thread = conc_thread_current();
-    return thread == NULL ? NULL : conc_thread_owner(thread);
+    ThreadObject *self = thread == NULL ? NULL : conc_thread_owner(thread);
+    return self == NULL || self->interp != PyInterpreterState_Get() ? NULL : self;
 }
 
 struct conc_stop *

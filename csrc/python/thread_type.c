@@ -125,12 +125,13 @@ take_name(ThreadObject *self, PyObject *name)
 PyObject *
 conc_thread_name(ThreadObject *self)
 {
-    if (self->name != NULL)
-        return self->name;
-    PyObject *target, *of_target = NULL;
+    PyObject *known, *target, *of_target = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
-    target = Py_XNewRef(self->target);
+    known = Py_XNewRef(self->name);
+    target = known == NULL ? Py_XNewRef(self->target) : NULL;
     Py_END_CRITICAL_SECTION();
+    if (known != NULL)
+        return known;
     if (target != NULL && target != Py_None)
         of_target = PyObject_GetAttr(target, self->core->str_name);
     Py_XDECREF(target);
@@ -148,10 +149,16 @@ conc_thread_name(ThreadObject *self)
     Py_BEGIN_CRITICAL_SECTION(self);            /* somebody may have made or set it meanwhile */
     if (self->name == NULL)
         self->name = Py_NewRef(name);
-    kept = self->name;
+    kept = Py_NewRef(self->name);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(name);
     return kept;
+}
+
+PyObject *
+conc_thread_name_bytes(PyObject *name)
+{
+    return PyUnicode_AsEncodedString(name, "utf-8", "replace");
 }
 
 /* As the creating thread, which threading lists under its identifier. */
@@ -220,7 +227,7 @@ take_arguments(ThreadObject *self, PyObject *args, PyObject *kwargs)
         Py_XSETREF(self->kwargs, Py_NewRef(Py_None));
         return 0;
     }
-    if (!PyMapping_Check(kwargs) || PySequence_Check(kwargs)) {
+    if (!PyObject_HasAttrString(kwargs, "keys")) {
         PyErr_Format(PyExc_TypeError, "kwargs must be a mapping of keyword arguments, not %R", kwargs);
         return -1;
     }
@@ -309,7 +316,7 @@ conc_thread_require_init(ThreadObject *self)
 static PyObject *
 get_name(PyObject *op, void *Py_UNUSED(closure))
 {
-    return Py_XNewRef(conc_thread_name(ThreadObject_CAST(op)));
+    return conc_thread_name(ThreadObject_CAST(op));
 }
 
 /* To the operating system's tools, if the thread lives; it is for people's eyes, so that nothing fails for it. */
@@ -318,11 +325,12 @@ show_name(ThreadObject *self, PyObject *name)
 {
     if (!conc_thread_has_begun(self->thread) || conc_thread_has_ended(self->thread))
         return;
-    const char *text = PyUnicode_AsUTF8(name);
+    PyObject *text = conc_thread_name_bytes(name);
     if (text == NULL)
         PyErr_Clear();
     else
-        (void)conc_task_name_set(conc_thread_native_id(self->thread), text);
+        (void)conc_task_name_set(conc_thread_native_id(self->thread), PyBytes_AS_STRING(text));
+    Py_XDECREF(text);
 }
 
 static int

@@ -47,7 +47,7 @@ typedef struct {
     PyObject *ident_key;                /* its identifier, as it is listed by threading */
     PyObject *stderr_file;              /* sys.stderr when it was made: threading reports there when there is none later */
     const struct conc_thread_place *parsed_place;   /* borrowed; during start() */
-    PyInterpreterState *interp;         /* alive until the thread has its state: the starter is inside the door for it */
+    PyInterpreterState *interp;         /* of start(); alive until the thread has its state: the starter is inside the door for it */
     unsigned long name_number;          /* of a thread that was given no name: "Thread-N (target)" */
     Py_ssize_t stack_size;              /* bytes; 0: the default */
 
@@ -69,8 +69,11 @@ typedef struct {
 
 /* -- thread_type.c -- */
 
-/* [borrowed] its name, made now if it must be; NULL with an exception set. */
+/* [owned] its name, made now if it must be; NULL with an exception set. */
 PyObject *conc_thread_name(ThreadObject *self);
+
+/* [owned] a name as bytes for the operating system's tools, with "?" for what UTF-8 has not; NULL with an exception. */
+PyObject *conc_thread_name_bytes(PyObject *name);
 
 /* 0, or -1 with RuntimeError: a subclass forgot to call __init__(). */
 int conc_thread_require_init(ThreadObject *self);
@@ -106,8 +109,9 @@ bool conc_thread_kernel_call_back_at_end(ThreadObject *self);
 /* -- thread_stop.c -- */
 PyObject *conc_thread_ask_to_stop_method(PyObject *op, PyObject *ignored);
 
-/* Around the target, in the thread, attached. */
-void conc_thread_open_window(ThreadObject *self);
+/* Around the target, in the thread, attached. Not opened, and false with conc.ThreadStopped set, when stop() came before:
+ * a target that is a C function would never see the exception. */
+bool conc_thread_open_window(ThreadObject *self);
 void conc_thread_close_window(ThreadObject *self);
 
 /* -- thread_end.c -- */
