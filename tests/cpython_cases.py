@@ -63,16 +63,16 @@ class Exclusion:
 
 
 _NO_LOCK = (
-    "about the lock that a thread state of CPython up to 3.12 releases at its end: a conc thread has none, its end is known "
-    "to its handle"
+    "about the lock that a thread state of CPython up to 3.12 releases at its end: a conc thread has none, its end is "
+    "known to its handle"
 )
 EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("test.test_threading.ThreadTests.test_shutdown_locks", _NO_LOCK, until=(3, 13)),
     Exclusion("test.test_threading.ThreadTests.test_tstate_lock", _NO_LOCK, until=(3, 13)),
     Exclusion(
         "test.test_threading.ThreadJoinOnShutdown.test_3_join_in_forked_from_thread",
-        "forks in a thread while the main thread ends: these versions refuse a fork from that moment on (gh-113964), and "
-        "conc's start() does not wait for the thread, so that the main thread comes first",
+        "forks in a thread while the main thread ends: these versions refuse a fork from that moment on (gh-113964), "
+        "and conc's start() does not wait for the thread, so that the main thread comes first",
         since=(3, 12),
         until=(3, 12, 2),
     ),

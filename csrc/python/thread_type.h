@@ -110,7 +110,8 @@ void conc_kernel_run_release(struct conc_kernel_run *run);
 bool conc_thread_kernel_call_back_at_end(ThreadObject *self);
 
 /* -- thread_stop.c -- */
-PyObject *conc_thread_ask_to_stop_method(PyObject *op, PyObject *ignored);
+PyObject *conc_thread_request_stop_method(PyObject *op, PyObject *ignored);
+PyObject *conc_thread_interrupt_method(PyObject *op, PyObject *ignored);
 
 /* Around the target, in the thread, attached. Not opened, and false with conc.ThreadStopped set, when stop() came before:
  * a target that is a C function would never see the exception. */
