@@ -82,17 +82,17 @@ conc_thread_kernel_call_back_at_end(ThreadObject *self)
 /* [owned] the values of a call, as vectorcall passes them: positional ones, then keywords' values; *names is NULL or a
  * tuple of the keywords. */
 static PyObject **
-vector_of(ThreadObject *self, Py_ssize_t *count, PyObject **names)
+vector_of(PyObject *args, PyObject *kwargs, Py_ssize_t *count, PyObject **names)
 {
-    Py_ssize_t positional = PyTuple_GET_SIZE(self->args);
-    Py_ssize_t keywords = self->kwargs == Py_None ? 0 : PyDict_Size(self->kwargs);
+    Py_ssize_t positional = PyTuple_GET_SIZE(args);
+    Py_ssize_t keywords = kwargs == Py_None ? 0 : PyDict_Size(kwargs);
     PyObject **values = PyMem_New(PyObject *, (size_t)(positional + keywords + 1));
     if (values == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
     for (Py_ssize_t i = 0; i < positional; i++)
-        values[i] = PyTuple_GET_ITEM(self->args, i);
+        values[i] = PyTuple_GET_ITEM(args, i);
     *count = positional;
     *names = NULL;
     if (keywords == 0)
@@ -104,7 +104,7 @@ vector_of(ThreadObject *self, Py_ssize_t *count, PyObject **names)
     }
     PyObject *key, *value;
     Py_ssize_t position = 0, i = 0;
-    while (i < keywords && PyDict_Next(self->kwargs, &position, &key, &value)) {
+    while (i < keywords && PyDict_Next(kwargs, &position, &key, &value)) {
         PyTuple_SET_ITEM(*names, i, Py_NewRef(key));
         values[positional + i++] = value;
     }
@@ -120,13 +120,16 @@ kernel_run_new(ThreadObject *self, KernelObject *kernel)
         PyErr_NoMemory();
         return NULL;
     }
+    PyObject *args = Py_NewRef(self->args), *kwargs = Py_NewRef(self->kwargs), *names = NULL, **values = NULL;
     Py_ssize_t count;
-    PyObject *names = NULL;
-    PyObject **values = vector_of(self, &count, &names);
+    if (conc_thread_call_arguments(&args, &kwargs) == 0)
+        values = vector_of(args, kwargs, &count, &names);
     if (values != NULL)
         run->state = conc_kernel_state_new(kernel, values, (size_t)count, names);
     PyMem_Free(values);
     Py_XDECREF(names);
+    Py_DECREF(args);
+    Py_DECREF(kwargs);
     if (run->state == NULL) {
         conc_free(run);
         return NULL;

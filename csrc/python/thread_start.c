@@ -78,6 +78,8 @@ conc_thread_run_method(PyObject *op, PyObject *Py_UNUSED(ignored))
         result = NULL;
     } else if (target == Py_None) {
         result = Py_NewRef(Py_None);
+    } else if (conc_thread_call_arguments(&args, &kwargs) < 0) {
+        result = NULL;
     } else {
         result = PyObject_Call(target, args, kwargs == Py_None ? NULL : kwargs);
     }

@@ -212,31 +212,62 @@ take_target(ThreadObject *self, PyObject *target)
     return 0;
 }
 
+/* [owned] a tuple. */
+static PyObject *
+tuple_of(PyObject *args)
+{
+    PyObject *tuple = PySequence_Tuple(args);
+    if (tuple == NULL && Py_TYPE(args)->tp_iter == NULL && !PySequence_Check(args))
+        PyErr_Format(PyExc_TypeError, "args must be an iterable of arguments, not %R; for one argument write args=(x,)",
+                     args);
+    return tuple;
+}
+
+/* [owned] a new dict, or None. */
+static PyObject *
+dict_of(PyObject *kwargs)
+{
+    if (kwargs == Py_None)
+        return Py_NewRef(Py_None);
+    if (!PyObject_HasAttrString(kwargs, "keys")) {
+        PyErr_Format(PyExc_TypeError, "kwargs must be a mapping of keyword arguments, not %R", kwargs);
+        return NULL;
+    }
+    PyObject *dict = PyDict_New();
+    if (dict != NULL && PyDict_Update(dict, kwargs) < 0)
+        Py_CLEAR(dict);
+    return dict;
+}
+
 static int
 take_arguments(ThreadObject *self, PyObject *args, PyObject *kwargs)
 {
-    PyObject *tuple = args == NULL ? PyTuple_New(0) : PySequence_Tuple(args);
-    if (tuple == NULL) {
-        if (Py_TYPE(args)->tp_iter == NULL && !PySequence_Check(args))
-            PyErr_Format(PyExc_TypeError,
-                         "args must be an iterable of arguments, not %R; for one argument write args=(x,)", args);
+    PyObject *tuple = args == NULL ? PyTuple_New(0) : tuple_of(args);
+    PyObject *dict = tuple == NULL ? NULL : dict_of(kwargs == NULL ? Py_None : kwargs);
+    if (dict == NULL) {
+        Py_XDECREF(tuple);
         return -1;
     }
     Py_XSETREF(self->args, tuple);
-    if (kwargs == NULL || kwargs == Py_None) {
-        Py_XSETREF(self->kwargs, Py_NewRef(Py_None));
-        return 0;
-    }
-    if (!PyObject_HasAttrString(kwargs, "keys")) {
-        PyErr_Format(PyExc_TypeError, "kwargs must be a mapping of keyword arguments, not %R", kwargs);
-        return -1;
-    }
-    PyObject *dict = PyDict_New();
-    if (dict == NULL || PyDict_Update(dict, kwargs) < 0) {
-        Py_XDECREF(dict);
-        return -1;
-    }
     Py_XSETREF(self->kwargs, dict);
+    return 0;
+}
+
+int
+conc_thread_call_arguments(PyObject **args, PyObject **kwargs)
+{
+    if (!PyTuple_Check(*args)) {
+        PyObject *tuple = tuple_of(*args);
+        if (tuple == NULL)
+            return -1;
+        Py_SETREF(*args, tuple);
+    }
+    if (*kwargs != Py_None && !PyDict_Check(*kwargs)) {
+        PyObject *dict = dict_of(*kwargs);
+        if (dict == NULL)
+            return -1;
+        Py_SETREF(*kwargs, dict);
+    }
     return 0;
 }
 

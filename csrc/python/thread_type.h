@@ -81,6 +81,10 @@ PyObject *conc_thread_name_bytes(PyObject *name);
 /* 0, or -1 with RuntimeError: a subclass forgot to call __init__(). */
 int conc_thread_require_init(ThreadObject *self);
 
+/* What stands in _args and _kwargs (both [owned], replaced if need be) as a call takes it: a tuple, and a dict or None. A
+ * subclass may have put anything there, as threading.Thread's constructor does. 0, or -1 with an exception. */
+int conc_thread_call_arguments(PyObject **args, PyObject **kwargs);
+
 /* [owned] a variable of the module threading; NULL with an exception set. */
 PyObject *conc_threading_variable(CoreState *core, PyObject *name);
 
