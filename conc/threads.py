@@ -211,17 +211,19 @@ class Thread(NativeThread):
             raise RuntimeError("cannot await current thread")
         return _awaited(self).__await__()
 
-    def stop(self, timeout: float = 0.1) -> StopReport:
+    def stop(self, timeout: float = 0.1, *, grace: float | None = 0.0) -> StopReport:
         """Ask the thread to end, wait for that at most `timeout` seconds, and say what came of it.
 
-        A kernel looks at the request at least every 10 ms, also one that a Python target calls. In a Python target
-        conc.ThreadStopped is raised between two of its instructions, never outside of the target and not in a
-        ``conc.shield()`` block; code that would rather end by itself looks at ``conc.stop_requested()``. Up to CPython
+        A kernel looks at the request at least every 10 ms, also one that a Python target calls. A Python target may
+        look at ``conc.stop_requested()``, and return by itself within `grace` seconds. Then conc.ThreadStopped is raised
+        between two of its instructions, never outside of the target and not in a ``conc.shield()`` block. Up to CPython
         3.14 a call that blocks is not interrupted: the exception comes when the call returns, and the report says what
-        it blocks in. A thread is asked, never killed; asking again raises the exception again.
+        it blocks in. A thread is asked, never killed. Asking again raises the exception again; the request itself
+        stays, so that kernels called by code that cleans up end at once, unless under a shield.
 
         Args:
-            timeout: seconds >= 0; a thread that stops itself does not wait.
+            timeout: seconds >= 0, after `grace`; a thread that stops itself does not wait.
+            grace: seconds >= 0 that a Python target gets to end by itself; None: it is never interrupted.
 
         Returns:
             StopReport: whether it has ended, and if not, where it sits.
@@ -232,9 +234,13 @@ class Thread(NativeThread):
         if self.ident is None:
             raise RuntimeError("cannot stop thread before it is started")
         own = self.ident == threading.get_ident() and self.is_alive()
-        self._ask_to_stop()
+        self._request_stop()
+        if grace and not own:
+            self.join(grace)
+        if grace is not None:
+            self._interrupt()
         if own:
-            return StopReport(False, None, "the thread stops itself: the exception comes next")
+            return StopReport(False, None, "the thread stops itself")
         self.join(timeout)
         if not self.is_alive():
             return StopReport(True, None, None)

@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many isolated scripts ran, and what they measured; how many allocations failed."""
+    """How many isolated scripts ran, and what they measured; how many cases of CPython's; allocations that failed."""
     reports = [
         report
         for outcome in ("passed", "failed")
@@ -36,8 +36,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     told = [(name, value) for report in reports for name, value in report.user_properties]
     for name, value in told:
-        if name == "isolated figure":
-            terminalreporter.write_line(f"isolated figure: {value}")
+        if name in ("isolated figure", "cpython cases", "cpython case left out"):
+            terminalreporter.write_line(f"{name}: {value}")
     if cases := sum(name == "isolated case" for name, _ in told):
         terminalreporter.write_line(f"isolated cases: {cases}")
     if failed := sum(value for name, value in told if name == "allocations failed"):

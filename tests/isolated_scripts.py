@@ -7,7 +7,7 @@ A script says in comments at its top what must come of it:
     # stdout: a line of its output, in this order; none when there is no such comment
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
-    # needs: python3.12 | subinterpreters | http_get | gil | root | 10000threads (any number)
+    # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | 10000threads (any number)
     # alone: because it takes times, it runs while no other script does
     # outlived: by child processes, which end by themselves
 
@@ -18,6 +18,7 @@ output is taken out of it and shown at the end of the test run.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import re
@@ -110,6 +111,9 @@ def missing(need: str) -> str | None:
         from conc import _core
 
         return _core.http_get_unavailable()
+    if need in ("gevent", "eventlet"):
+        # not imported here: they look at the process that imports them
+        return None if importlib.util.find_spec(need) else f"{need} is not installed: it has no binary for this Python"
     raise ValueError(f"unknown need {need!r}")
 
 

@@ -1,4 +1,5 @@
-"""The README keeps what it promises: what conc is for comes first, two commands, and examples that run."""
+"""The README keeps what it promises: what conc is for comes first, two commands, and examples that run, here and in
+docs/."""
 
 from __future__ import annotations
 
@@ -20,6 +21,12 @@ finally:
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = blocks(TEXT)
 PYTHON_BLOCKS = [block for block in BLOCKS if block.language in ("python", "py", "pycon")]
+EXAMPLES = [("README.md", block) for block in PYTHON_BLOCKS] + [
+    (f"docs/{path.name}", block)
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for block in blocks(path.read_text(encoding="utf-8"))
+    if block.language == "python"
+]
 SHELL = ("sh", "bash", "shell", "console")
 
 
@@ -57,8 +64,8 @@ def test_there_are_examples() -> None:
     assert PYTHON_BLOCKS != []
 
 
-@pytest.mark.parametrize("block", PYTHON_BLOCKS, ids=lambda block: f"line{block.line}")
-def test_an_example_runs(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "block"), EXAMPLES, ids=[f"{page}:{block.line}" for page, block in EXAMPLES])
+def test_an_example_runs(page: str, block: Block, tmp_path: Path) -> None:
     """As a script of its own, away from the source tree, with warnings as errors."""
     script = tmp_path / "example.py"
     script.write_text(block.text, encoding="utf-8")
@@ -70,7 +77,7 @@ def test_an_example_runs(block: Block, tmp_path: Path) -> None:
         timeout=100,
         check=False,
     )
-    assert done.returncode == 0, f"README.md line {block.line}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{page} line {block.line}:\n{done.stdout}{done.stderr}"
 
 
 def test_the_reader_of_blocks() -> None:

@@ -47,7 +47,7 @@ class Kind:
 
     def end(self) -> None:
         if self.kernel:
-            self.thread._ask_to_stop()
+            self.thread._interrupt()
         self._gate.go_on.set()
         self.thread.join()
 

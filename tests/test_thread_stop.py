@@ -170,7 +170,7 @@ def test_by_itself() -> None:
     check_stopped(thread)
     assert went_on == []
     assert not reports[0].ended
-    assert reports[0].reason == "the thread stops itself: the exception comes next"
+    assert reports[0].reason == "the thread stops itself"
 
 
 @pytest.mark.parametrize("timeout", ["x", float("nan")])
@@ -243,7 +243,7 @@ def test_one_comes_for_many_who_ask_at_once() -> None:
     thread = started(target)
     inside.wait()
     for _ in range(10):
-        thread._ask_to_stop()
+        thread._interrupt()
     asked.set()
     thread.join()
     check_stopped(thread)
@@ -299,6 +299,47 @@ def test_stop_requested_is_polled() -> None:
     assert done == ["saw it"]
 
 
+def test_one_that_returns_in_its_grace_has_a_result() -> None:
+    inside = threading.Event()
+
+    def target() -> str:
+        while not conc.stop_requested():
+            inside.set()
+        return "saw it"
+
+    thread = started(target)
+    inside.wait()
+    assert thread.stop(grace=PATIENT_S).ended
+    assert (thread.result(), thread.ended_by) == ("saw it", ThreadEnd.RETURNED)
+
+
+def test_one_that_does_not_look_is_interrupted_after_its_grace() -> None:
+    thread = looping()
+    assert thread.stop(PATIENT_S, grace=0.01).ended
+    check_stopped(thread)
+
+
+def test_without_an_end_to_its_grace_it_is_never_interrupted() -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    def target() -> str:
+        while not over.is_set():
+            inside.set()
+        return f"asked: {conc.stop_requested()}"
+
+    thread = started(target)
+    inside.wait()
+    assert not thread.stop(0.01, grace=None).ended
+    over.set()
+    assert thread.result() == "asked: True"
+
+
+@pytest.mark.parametrize("grace", ["x", float("nan")])
+def test_a_wrong_grace(grace: Any) -> None:
+    with held() as thread, pytest.raises((TypeError, ValueError), match="timeout"):
+        thread.stop(grace=grace)
+
+
 # -- shields --------------------------------------------------------------------------------------------------------
 
 
@@ -343,7 +384,7 @@ def test_shields_nest() -> None:
 
     thread = started(target)
     inside.wait()
-    thread._ask_to_stop()
+    thread._interrupt()
     asked.set()
     thread.join()
     check_stopped(thread)
@@ -385,7 +426,7 @@ def test_a_shield_left_by_an_exception() -> None:
 
     thread = started(target)
     inside.wait()
-    thread._ask_to_stop()
+    thread._interrupt()
     asked.set()
     thread.join()
     check_stopped(thread)
@@ -445,7 +486,7 @@ def test_a_return_out_of_a_shield_is_stopped_at_its_end() -> None:
 
     thread = started(target)
     inside.wait()
-    thread._ask_to_stop()
+    thread._interrupt()
     asked.set()
     thread.join()
     check_stopped(thread)
@@ -527,7 +568,7 @@ def asks_at_its_end(before: Callable[[], object], count: int) -> conc.Thread:
     """A thread whose target is made of C functions alone, the last of which asks it to stop: pending at its end."""
     calls: list[Callable[[], object]] = []
     thread = conc.Thread(target=deque, args=(map(operator.call, calls), 0))
-    calls.extend([*[before] * count, thread._ask_to_stop])
+    calls.extend([*[before] * count, thread._interrupt])
     return thread
 
 
@@ -588,13 +629,13 @@ def test_callbacks_and_destructors_of_thread_locals_never_meet_it(reported: list
 
     def target() -> None:
         local.value = Value()
-        thread._ask_to_stop()
+        thread._interrupt()
         for _ in range(1000):
             pass
 
     for _ in range(20):
         thread: conc.Thread = conc.Thread(target=target)
-        thread.add_done_callback(lambda thread: (thread._ask_to_stop(), linger()))
+        thread.add_done_callback(lambda thread: (thread._interrupt(), linger()))
         thread.start()
         thread.join()
         check_stopped(thread)

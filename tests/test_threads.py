@@ -375,7 +375,7 @@ def test_a_kernel_thread_is_not_listed_by_threading() -> None:
     thread.start()
     assert thread.is_alive()
     assert thread not in threading.enumerate()
-    thread._ask_to_stop()
+    thread._request_stop()
     thread.join()
 
 
@@ -408,7 +408,7 @@ def test_the_states_of_kernels() -> None:
         until(lambda: spinning.state is conc.ThreadState.RUNNING, "a spinning thread is running")
     finally:
         for thread in (sleeping, spinning):
-            thread._ask_to_stop()
+            thread._request_stop()
             thread.join()
     assert {sleeping.state, spinning.state} == {conc.ThreadState.ENDED}
 
@@ -442,7 +442,7 @@ def test_two_spinning_threads_on_one_cpu_take_turns(other_cpu: int) -> None:
         )
     finally:
         for thread in pair:
-            thread._ask_to_stop()
+            thread._request_stop()
             thread.join()
     assert conc.ThreadState.NOT_RUNNING not in seen
 

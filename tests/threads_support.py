@@ -70,5 +70,5 @@ def held(kernel: bool = False, **options: Any) -> Iterator[conc.Thread]:
     finally:
         gate.go_on.set()
         if kernel:
-            thread._ask_to_stop()
+            thread._interrupt()
         thread.join()

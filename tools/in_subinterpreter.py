@@ -35,7 +35,7 @@ with open({answer}, "w", closefd=True) as file:
 OPTIONS = ["-p", "no:faulthandler", "-p", "no:benchmark", "-o", "timeout_method=thread"]
 OPTIONS += ["-o", "addopts=--strict-markers --strict-config -ra"]
 # every test of these starts interpreters of its own, and would only do again what it does elsewhere
-OTHER_PROCESSES = ("isolated", "no_memory", "comparison_interrupt", "cli", "package")
+OTHER_PROCESSES = ("isolated", "no_memory", "comparison_interrupt", "cli", "package", "cpython_threading")
 OPTIONS += [f"--ignore=tests/test_{name}.py" for name in OTHER_PROCESSES]
 OPTIONS += ["--ignore=tests/leaks"]  # judged in the main interpreter, whose blocks and strings are counted reliably
 

@@ -5,7 +5,8 @@
  *   thread    makes its thread state, leaves the door, attaches; hooks; the target in its stop window; outcome, report,
  *             callbacks; unregisters, deletes its state, leaves the list
  *
- * The starter does not wait for the thread: each wait is a switch to it and back, which costs as much as all the rest. */
+ * The starter does not wait for the thread, but for its place and in subinterpreters: each wait is a switch to it and back,
+ * which costs as much as all the rest. */
 #include "python/thread_type.h"
 
 #include <errno.h>
@@ -191,8 +192,9 @@ python_entry(struct conc_thread *thread, void *arg)
     struct conc_data_stacks *stacks = self->core->data_stacks;
     conc_roster_take(roster);
     conc_data_stacks_take(stacks);
-    struct conc_attachment attachment;
-    conc_attachment_wait(&attachment, self->interp);
+    struct conc_attachment attachment = self->attachment;
+    if (attachment.tstate == NULL)
+        conc_attachment_wait(&attachment, self->interp);
     conc_roster_leave(roster);
     conc_attach(&attachment);
     conc_data_stack_lend(stacks, attachment.tstate);
@@ -250,13 +252,28 @@ refuse_if_patched(CoreState *core)
     if (starter == NULL)
         return -1;
     bool patched = !PyCFunction_Check(starter);
-    if (patched)
+    if (patched) {
+        PyObject *module = PyObject_GetAttrString(starter, "__module__");
+        PyErr_Clear();
         PyErr_Format(PyExc_RuntimeError,
-                     "can't start a native thread for Python code: threading.%U was replaced by %R, and with it what a "
-                     "thread is; use threading.Thread for it, or a native kernel as the target",
-                     core->str_starter, starter);
+                     "can't start a native thread for Python code: threading.%U was replaced by one of %S, and with it "
+                     "what a thread is; use threading.Thread for it, or a native kernel as the target",
+                     core->str_starter, module == NULL ? Py_None : module);
+        Py_XDECREF(module);
+    }
     Py_DECREF(starter);
     return patched ? -1 : 0;
+}
+
+/* In the new thread, before anything else, where something must be; the starter waits. */
+static int
+get_ready(void *arg)
+{
+    ThreadObject *self = arg;
+    int err = self->parsed_place == NULL ? 0 : conc_thread_place_apply(self->parsed_place);
+    if (err == 0 && self->state_first)
+        err = conc_attachment_make(&self->attachment, self->interp);
+    return err;
 }
 
 static int
@@ -273,6 +290,11 @@ start_python(ThreadObject *self, struct conc_thread_attr *attr)
         return -1;
     }
     self->interp = PyInterpreterState_Get();
+    /* Only the main interpreter always has a thread state. In another one the starter's may be the last, and CPython
+     * 3.12 and later break when a first one is made while the last one is deleted. */
+    self->state_first = self->interp != PyInterpreterState_Main();
+    if (self->state_first)
+        attr->prepare = get_ready;
     attr->entry = python_entry;
     attr->arg = attr->owner = Py_NewRef((PyObject *)self);
     int err = conc_thread_start(self->thread, attr);
@@ -298,13 +320,6 @@ system_name(ThreadObject *self)
     return text;
 }
 
-/* In the new thread, before anything else; the starter waits. */
-static int
-apply_place(void *arg)
-{
-    return conc_thread_place_apply(ThreadObject_CAST(arg)->parsed_place);
-}
-
 static int
 start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
 {
@@ -314,9 +329,9 @@ start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
         if (conc_thread_place_parse(self->place, &place) < 0)
             return -1;
         self->parsed_place = &place;
-        attr->prepare = apply_place;
-        attr->prepare_arg = self;
+        attr->prepare = get_ready;
     }
+    attr->prepare_arg = self;
     int err = kernel ? conc_thread_start_kernel(self, attr) : start_python(self, attr);
     if (placed)
         conc_thread_place_clear(&place);

@@ -72,7 +72,14 @@ conc_thread_close_window(ThreadObject *self)
 }
 
 PyObject *
-conc_thread_ask_to_stop_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+conc_thread_request_stop_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    conc_stop_request(conc_thread_stop(ThreadObject_CAST(op)->thread));
+    Py_RETURN_NONE;
+}
+
+PyObject *
+conc_thread_interrupt_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     ThreadObject *self = ThreadObject_CAST(op);
     conc_stop_request(conc_thread_stop(self->thread));

@@ -461,8 +461,10 @@ static PyMethodDef thread_methods[] = {
      PyDoc_STR("_usage($self, /)\n--\n\n"
                "(wall, attach wait, user, system, run delay in ns, voluntary, involuntary, minor, major, whether these are the\n"
                "last, whether it was too short for a run delay); None where there are none.")},
-    {"_ask_to_stop", conc_thread_ask_to_stop_method, METH_NOARGS,
-     PyDoc_STR("_ask_to_stop($self, /)\n--\n\nRequest the stop token, and conc.ThreadStopped in a Python target.")},
+    {"_request_stop", conc_thread_request_stop_method, METH_NOARGS,
+     PyDoc_STR("_request_stop($self, /)\n--\n\nRequest the stop token, for kernels and conc.stop_requested().")},
+    {"_interrupt", conc_thread_interrupt_method, METH_NOARGS,
+     PyDoc_STR("_interrupt($self, /)\n--\n\nThe same, and have conc.ThreadStopped raised in a Python target, if need be before it begins.")},
     {"_is_done", conc_thread_is_done_method, METH_NOARGS,
      PyDoc_STR("_is_done($self, /)\n--\n\nWhether the thread has been started and has ended.")},
     {"_survived_fork", conc_thread_survived_fork_method, METH_NOARGS,

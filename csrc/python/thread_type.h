@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "python/attach.h"
 #include "python/kernel_type.h"
 #include "sched/roster.h"
 #include "sched/thread.h"
@@ -47,6 +48,8 @@ typedef struct {
     PyObject *ident_key;                /* its identifier, as it is listed by threading */
     PyObject *stderr_file;              /* sys.stderr when it was made: threading reports there when there is none later */
     const struct conc_thread_place *parsed_place;   /* borrowed; during start() */
+    bool state_first;                   /* the start waits for the thread state: see thread_start.c; during start() */
+    struct conc_attachment attachment;  /* the thread's; made during start() if state_first */
     PyInterpreterState *interp;         /* of start(); alive until the thread has its state: the starter is inside the door for it */
     unsigned long name_number;          /* of a thread that was given no name: "Thread-N (target)" */
     Py_ssize_t stack_size;              /* bytes; 0: the default */
@@ -111,7 +114,8 @@ void conc_kernel_run_release(struct conc_kernel_run *run);
 bool conc_thread_kernel_call_back_at_end(ThreadObject *self);
 
 /* -- thread_stop.c -- */
-PyObject *conc_thread_ask_to_stop_method(PyObject *op, PyObject *ignored);
+PyObject *conc_thread_request_stop_method(PyObject *op, PyObject *ignored);
+PyObject *conc_thread_interrupt_method(PyObject *op, PyObject *ignored);
 
 /* Around the target, in the thread, attached. Not opened, and false with conc.ThreadStopped set, when stop() came before:
  * a target that is a C function would never see the exception. */

@@ -69,7 +69,7 @@ if where in ("callback", "kernel-callback"):
 THREADS.append(thread)
 thread.start()
 if where == "kernel-callback":
-    thread._ask_to_stop()
+    thread._interrupt()
 inside.wait()
 if where == "stopped":
     assert not thread.stop(0).ended

@@ -41,7 +41,7 @@ alive = sum(thread.is_alive() for thread in threads)
 print("alive at once:", min(alive, os_threads() - before))
 if kind == "kernel":
     for thread in threads:
-        thread._ask_to_stop()
+        thread._interrupt()
 gate.release()
 for thread in threads:
     thread.join()

@@ -95,7 +95,7 @@ def catching(turns: int, begun: Any, witness: Witness) -> int:
     except ThreadStopped:
         thread = threading.current_thread()
         assert isinstance(thread, conc.Thread)
-        thread._ask_to_stop()
+        thread._interrupt()
         return turns
 
 
@@ -139,7 +139,7 @@ def test_it_comes_in_the_target_or_not_at_all(
         thread.start()
         begun.acquire()
         for _ in range(number % 3):
-            thread._ask_to_stop()
+            thread._interrupt()
         assert thread.stop(60.0).ended
         ends[thread.ended_by] += 1
         aim.learn(thread.ended_by)
