@@ -76,7 +76,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         "test.test_threading.ThreadJoinOnShutdown.test_3_join_in_forked_from_thread",
         AT_TIMES
-        + "it forks in a thread while the main thread ends: these versions refuse a fork from that moment on (gh-113964), "
+        + "it forks in a thread while the main thread ends: these versions refuse a fork from then on (gh-113964), "
         "and conc's start() does not wait for the thread, so that the main thread comes first",
         since=(3, 12),
         until=(3, 12, 2),

@@ -7,7 +7,7 @@ A script says in comments at its top what must come of it:
     # stdout: a line of its output, in this order; none when there is no such comment
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
-    # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet
+    # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | 10000threads (any number)
     # alone: because it takes times, it runs while no other script does
     # outlived: by child processes, which end by themselves
 
@@ -22,6 +22,7 @@ import importlib.util
 import itertools
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,10 @@ def missing(need: str) -> str | None:
     if need == "gil":
         free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
         return "a free-threaded Python empties modules before the last finalizers run" if free else None
+    if count := re.fullmatch(r"(\d+)threads", need):
+        return _too_few_threads(int(count[1]))
+    if need == "root":
+        return None if os.geteuid() == 0 else "only root can become somebody else"
     if need == "http_get":
         from conc import _core
 
@@ -110,6 +115,31 @@ def missing(need: str) -> str | None:
         # not imported here: they look at the process that imports them
         return None if importlib.util.find_spec(need) else f"{need} is not installed: it has no binary for this Python"
     raise ValueError(f"unknown need {need!r}")
+
+
+def _too_few_threads(count: int) -> str | None:
+    """Which limit of this machine, user or control group forbids that many threads, if one does."""
+    limits = {
+        "kernel.threads-max": _number(Path("/proc/sys/kernel/threads-max")),
+        "kernel.pid_max": _number(Path("/proc/sys/kernel/pid_max")),
+        "vm.max_map_count": _number(Path("/proc/sys/vm/max_map_count"), each=3),  # stack, its guard, frames
+        "memory": _number(Path("/proc/meminfo"), each=100, word=r"MemAvailable: +(\d+) kB"),
+    }
+    if os.geteuid() != 0:
+        soft = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        limits["ulimit -u"] = None if soft == resource.RLIM_INFINITY else soft
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "pids"):
+            limits["pids.max"] = _number(Path("/sys/fs/cgroup", controllers, path.lstrip("/"), "pids.max"))
+    small = [f"{name} allows {limit}" for name, limit in limits.items() if limit is not None and limit < count + 500]
+    return f"{count} threads are too many here: {', '.join(small)}" if small else None
+
+
+def _number(path: Path, each: int = 1, word: str = r"^(\d+)$") -> int | None:
+    """The number in a file that is made of it or has a word before it, divided by what a thread takes of it."""
+    found = re.search(word, _read(path))
+    return None if found is None else int(found[1]) // each
 
 
 def _can_import(name: str) -> bool:

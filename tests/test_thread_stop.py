@@ -299,6 +299,47 @@ def test_stop_requested_is_polled() -> None:
     assert done == ["saw it"]
 
 
+def test_one_that_returns_in_its_grace_has_a_result() -> None:
+    inside = threading.Event()
+
+    def target() -> str:
+        while not conc.stop_requested():
+            inside.set()
+        return "saw it"
+
+    thread = started(target)
+    inside.wait()
+    assert thread.stop(grace=PATIENT_S).ended
+    assert (thread.result(), thread.ended_by) == ("saw it", ThreadEnd.RETURNED)
+
+
+def test_one_that_does_not_look_is_interrupted_after_its_grace() -> None:
+    thread = looping()
+    assert thread.stop(PATIENT_S, grace=0.01).ended
+    check_stopped(thread)
+
+
+def test_without_an_end_to_its_grace_it_is_never_interrupted() -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    def target() -> str:
+        while not over.is_set():
+            inside.set()
+        return f"asked: {conc.stop_requested()}"
+
+    thread = started(target)
+    inside.wait()
+    assert not thread.stop(0.01, grace=None).ended
+    over.set()
+    assert thread.result() == "asked: True"
+
+
+@pytest.mark.parametrize("grace", ["x", float("nan")])
+def test_a_wrong_grace(grace: Any) -> None:
+    with held() as thread, pytest.raises((TypeError, ValueError), match="timeout"):
+        thread.stop(grace=grace)
+
+
 # -- shields --------------------------------------------------------------------------------------------------------
 
 

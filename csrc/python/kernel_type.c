@@ -21,6 +21,7 @@ static const char SIGNATURE_END[] = ")\n--\n\n";       /* of a doc, as for built
 
 struct call {
     struct conc_stop stop;      /* first: the poll below gets a pointer to it */
+    struct conc_stop *own;      /* of the conc.Thread that calls, whose stop() ends this call as well; or NULL */
     PyThreadState *tstate;      /* the caller's, detached while the kernel runs */
     bool looked;                /* the first poll has asked which thread this is */
 };
@@ -53,6 +54,8 @@ static bool
 poll_signals(struct conc_stop *stop)
 {
     struct call *call = (struct call *)stop;
+    if (call->own != NULL && conc_stop_requested(call->own))
+        return true;
     PyEval_RestoreThread(call->tstate);
     bool raised = PyErr_CheckSignals() < 0;     /* does nothing in a thread that handles none */
     if (!raised && !call->looked) {
@@ -72,11 +75,13 @@ run_here(KernelObject *self, void *state)
     const struct conc_kernel *kernel = self->binding->core;
     struct call call = {.looked = false};
     conc_stop_init(&call.stop, poll_signals);
-    struct conc_stop *own = conc_stop_of_current_thread();      /* a conc.Thread's: its stop() ends this call as well */
+    bool answers_signals;
+    call.own = conc_stop_of_current_thread(&answers_signals);
+    bool own_alone = call.own != NULL && !answers_signals;
     call.tstate = PyEval_SaveThread();
-    int err = kernel->run(state, own == NULL ? &call.stop : own);   /* uses: state, call */
+    int err = kernel->run(state, own_alone ? call.own : &call.stop);    /* uses: state, call */
     conc_attach_again(call.tstate);
-    if (own != NULL && err == -ECANCELED)
+    if (call.own != NULL && err == -ECANCELED && PyErr_Occurred() == NULL)      /* else a signal handler has raised */
         return conc_raise_thread_stopped();
     return conc_kernel_finish(self, state, err);
 }

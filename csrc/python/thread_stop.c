@@ -102,9 +102,10 @@ current_thread(void)
 }
 
 struct conc_stop *
-conc_stop_of_current_thread(void)
+conc_stop_of_current_thread(bool *answers_signals)
 {
     ThreadObject *self = current_thread();
+    *answers_signals = self == NULL || conc_thread_is_main(self->thread);
     if (self == NULL || !self->window.open || self->window.shields > 0)
         return NULL;
     return conc_thread_stop(self->thread);

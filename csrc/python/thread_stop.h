@@ -5,11 +5,14 @@
 #define CONC_PYTHON_THREAD_STOP_H
 
 #include "python/core.h"
+
+#include <stdbool.h>
+
 #include "sync/stop.h"
 
 /* [borrowed] the token of the conc.Thread whose target calls, for a kernel that it calls; NULL in any other thread, and
- * under a shield. */
-struct conc_stop *conc_stop_of_current_thread(void);
+ * under a shield. *answers_signals: whether the kernel must let signal handlers run besides, as far as is known here. */
+struct conc_stop *conc_stop_of_current_thread(bool *answers_signals);
 
 /* Raises conc.ThreadStopped in that thread, for a kernel that has ended by its token; the one that is pending does not
  * come any more. Always returns NULL. */

@@ -48,6 +48,7 @@ struct conc_thread {
     struct conc_thread_usage last;          /* written before `ended` */
     struct conc_completion ended;
     _Atomic(uint32_t) reap;                 /* enum reap; parked on */
+    bool is_main;                           /* written by the thread itself */
     struct conc_thread_link link;
 };
 
@@ -217,7 +218,13 @@ conc_thread_survived_fork(struct conc_thread *thread)
     atomic_store(&thread->native_id, conc_thread_self_id());
     atomic_store(&thread->reap, REAP_OPEN);
     atomic_store(&thread->life, life_here(PHASE_BEGUN));
-    current = NULL;             /* it is the process's main thread now, and answers signals */
+    thread->is_main = true;
+}
+
+bool
+conc_thread_is_main(struct conc_thread *thread)
+{
+    return thread->is_main;
 }
 
 /* -- what is known of it ------------------------------------------------------------------------------------------- */

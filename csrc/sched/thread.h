@@ -60,6 +60,10 @@ bool conc_thread_in_parent(struct conc_thread *thread);
  * as ended there. */
 void conc_thread_survived_fork(struct conc_thread *thread);
 
+/* Whether the calling thread, which is this one, has survived a fork: it is its process's main thread, to which signals
+ * come. */
+bool conc_thread_is_main(struct conc_thread *thread);
+
 /* 0 and the state as the kernel sees it; -EINVAL: never started; -EINPROGRESS: created, not yet seen running. */
 int conc_thread_read_state(struct conc_thread *thread, enum conc_task_state *state);
 

@@ -424,6 +424,7 @@ static void
 fork_here(struct conc_thread *thread, void *arg)
 {
     (void)arg;
+    CHECK(!conc_thread_is_main(thread));
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -431,6 +432,8 @@ fork_here(struct conc_thread *thread, void *arg)
         conc_thread_survived_fork(thread);
         CHECK(!conc_thread_has_ended(thread));
         CHECK_EQ(conc_thread_native_id(thread), getpid());
+        CHECK(conc_thread_current() == thread);
+        CHECK(conc_thread_is_main(thread));
         CHECK_EQ(conc_thread_ident(thread), conc_os_thread_ident());
         enum conc_task_state state;
         CHECK_EQ(conc_thread_read_state(thread, &state), 0);
