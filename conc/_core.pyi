@@ -68,7 +68,12 @@ class FutureState:
 @disjoint_base
 class Pool:
     def __new__(
-        cls, max_workers: int, future_type: type[FutureState], eager: bool = False, stack_size: int = 0
+        cls,
+        max_workers: int,
+        future_type: type[FutureState],
+        eager: bool = False,
+        stack_size: int = 0,
+        spin_ns: int = 0,
     ) -> Self: ...
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
     def map_kernel(

@@ -23,6 +23,9 @@ from conc._threading_shim import (
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+_SPIN_NS = 5_000
+"""How long a worker looks out for work before it parks. On two CPUs it would take one from those who make the work."""
+
 _LOGGER = logging.getLogger("concurrent.futures")
 
 
@@ -102,11 +105,15 @@ before_threads_are_joined(_live.drain)
 os.register_at_fork(after_in_child=_live.after_fork_in_child)
 
 
+def _cpus() -> int:
+    from conc.cpus import cpu_count  # here, since importing conc.executors is to stay cheap
+
+    return cpu_count()
+
+
 def _default_workers() -> int:
     """As the standard pool has it, but counting the CPUs that this process may really use."""
-    from conc.cpus import cpu_count
-
-    return min(32, cpu_count() + 4)
+    return min(32, _cpus() + 4)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
@@ -155,7 +162,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._max_workers = max_workers
-        self._workers = _Workers(max_workers, Future, eager=initializer is not None, stack_size=configured_stack_size())
+        self._workers = _Workers(
+            max_workers,
+            Future,
+            eager=initializer is not None,
+            stack_size=configured_stack_size(),
+            spin_ns=_SPIN_NS if _cpus() > 2 else 0,
+        )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer
         self._workers._initargs = tuple(initargs)

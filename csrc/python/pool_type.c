@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "os/clock.h"
+#include "os/park.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/wait.h"
@@ -23,6 +24,7 @@ struct local {
     PoolObject *pool;                   /* a reference, taken by retain */
     bool entered;
     unsigned burst;                     /* tasks since the last breath */
+    _Atomic(uint32_t) *unwoken;         /* threads that wait for the last task: woken once we have let go, or go on */
 };
 
 /* ---- the worker ---------------------------------------------------------------------------------------------------- */
@@ -67,10 +69,27 @@ enter_python(struct conc_worker *worker, struct local *local)
     return entered == NULL ? -1 : 0;
 }
 
+static void
+wake_waiting(struct local *local)
+{
+    if (local->unwoken != NULL)
+        conc_unpark(local->unwoken, CONC_UNPARK_ALL);
+    local->unwoken = NULL;
+}
+
+void
+conc_pool_worker_finish(struct conc_worker *worker, FutureObject *future, PyObject *result)
+{
+    struct local *local = conc_worker_local(worker);
+    wake_waiting(local);
+    local->unwoken = conc_future_finish_unwoken(future, result);
+}
+
 void
 conc_pool_worker_attach(struct conc_worker *worker)
 {
     struct local *local = conc_worker_local(worker);
+    wake_waiting(local);
     conc_attach(&local->attachment);
     if (!local->entered && enter_python(worker, local) < 0)
         PyErr_WriteUnraisable((PyObject *)local->pool);     /* a name could not be given: the work still can be done */
@@ -82,6 +101,7 @@ conc_pool_worker_detach(struct conc_worker *worker)
     struct local *local = conc_worker_local(worker);
     local->burst = 0;
     conc_detach(&local->attachment);
+    wake_waiting(local);
 }
 
 void
@@ -147,13 +167,14 @@ hook_end(struct conc_worker *worker)
 static PyObject *
 pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"max_workers", "future_type", "eager", "stack_size", NULL};
+    static char *keywords[] = {"max_workers", "future_type", "eager", "stack_size", "spin_ns", NULL};
     unsigned int max_workers;
     PyObject *future_type;
     int eager = 0;
     Py_ssize_t stack_size = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|pn:Pool", keywords, &max_workers, &PyType_Type, &future_type,
-                                     &eager, &stack_size))
+    long long spin_ns = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|pnL:Pool", keywords, &max_workers, &PyType_Type, &future_type,
+                                     &eager, &stack_size, &spin_ns))
         return NULL;
     CoreState *core = conc_core_state_of(type);
     if (!PyType_IsSubtype((PyTypeObject *)future_type, core->future_state_type)) {
@@ -170,6 +191,7 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     const struct conc_pool_attr attr = {
         .max_workers = max_workers,
         .stack_size = (size_t)stack_size,
+        .spin_ns = spin_ns,
         .detach = conc_detach_python,
         .hooks = {hook_retain, hook_release, hook_begin, hook_enter, conc_pool_worker_detach, hook_end},
         .ctx = self,
@@ -345,7 +367,7 @@ static PyMethodDef pool_methods[] = {
 };
 
 PyDoc_STRVAR(pool_doc,
-"Pool(max_workers, future_type, eager=False, stack_size=0)\n--\n\n"
+"Pool(max_workers, future_type, eager=False, stack_size=0, spin_ns=0)\n--\n\n"
 "Native workers for Python calls and kernels. A subclass gives _enter_worker(index), _leave_worker() and\n"
 "_log_initializer_error(error), which workers call attached; eager: as soon as they start.");
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "python/attach.h"
+#include "python/future_type.h"
 #include "python/kernel_type.h"
 #include "sched/pool.h"
 
@@ -27,6 +28,10 @@ typedef struct {
 
 /* Attaches the calling worker, and has it enter Python the first time. */
 void conc_pool_worker_attach(struct conc_worker *worker);
+
+/* Attached: finishes a task's future as conc_future_finish(). Threads that wait for it are woken when the worker lets go
+ * of the interpreter, which they need, or begins another task. */
+void conc_pool_worker_finish(struct conc_worker *worker, FutureObject *future, PyObject *result);
 
 /* Detaches it, so that what runs next touches no Python. */
 void conc_pool_worker_detach(struct conc_worker *worker);

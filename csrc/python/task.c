@@ -66,8 +66,8 @@ call_run(struct conc_task *task, struct conc_worker *worker)
     if (!conc_future_claim(call->future))
         conc_future_notify_cancelled(call->future);
     else
-        conc_future_finish(call->future,
-                           PyObject_Vectorcall(call->function, call->args, (size_t)call->nargs, call->kwnames));
+        conc_pool_worker_finish(worker, call->future,
+                                PyObject_Vectorcall(call->function, call->args, (size_t)call->nargs, call->kwnames));
     call_free(call);
     conc_pool_worker_breathe(worker);
 }
@@ -89,7 +89,7 @@ call_new(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
         PyErr_NoMemory();
         return NULL;
     }
-    call->future = conc_future_new(pool->future_type, true);
+    call->future = conc_future_new(pool->future_type, pool->pool);
     if (call->future == NULL) {
         conc_free(call);
         return NULL;
@@ -145,7 +145,7 @@ kernel_task_run(struct conc_task *base, struct conc_worker *worker)
         err = task->kernel->binding->core->run(task->state, conc_pool_stop(task->pool->pool));
     conc_pool_worker_attach(worker);
     if (claimed)
-        conc_future_finish(task->future, conc_kernel_finish(task->kernel, task->state, err));
+        conc_pool_worker_finish(worker, task->future, conc_kernel_finish(task->kernel, task->state, err));
     else
         conc_future_notify_cancelled(task->future);
     kernel_task_free(task);
@@ -168,7 +168,7 @@ kernel_task_new(PoolObject *pool, KernelObject *kernel)
         PyErr_NoMemory();
         return NULL;
     }
-    task->future = conc_future_new(pool->future_type, true);
+    task->future = conc_future_new(pool->future_type, pool->pool);
     if (task->future == NULL) {
         conc_free(task);
         return NULL;
