@@ -1,7 +1,7 @@
 """The native core. Each section belongs to one file under csrc/python/."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import GenericAlias
 from typing import Any, Generic, ParamSpec, Self, TypeVar, final
 
@@ -79,6 +79,16 @@ class Pool:
     def map_kernel(
         self, kernel: Kernel[..., Any], columns: tuple[tuple[Any, ...], ...], timeout: float | None = None, /
     ) -> Batch: ...
+    def map_calls(
+        self,
+        function: Callable[..., Any],
+        source: Iterator[Any],
+        spread: bool,
+        at_once: bool,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        /,
+    ) -> CallBatch: ...
     def close(self) -> None: ...
     def cancel_queued(self) -> None: ...
     def request_stop(self) -> None: ...
@@ -88,6 +98,12 @@ class Pool:
 # batch_type.c
 @final
 class Batch:
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+# call_batch_type.c
+@final
+class CallBatch:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 

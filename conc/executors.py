@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import concurrent.futures
 import itertools
 import logging
@@ -105,6 +106,10 @@ before_threads_are_joined(_live.drain)
 os.register_at_fork(after_in_child=_live.after_fork_in_child)
 
 
+_QUICK = frozenset({list, tuple, range, str, bytes, bytearray, set, frozenset, dict, array.array})
+"""Types whose iteration runs nobody's code, so that nothing needs to begin before it ends."""
+
+
 def _cpus() -> int:
     from conc.cpus import cpu_count  # here, since importing conc.executors is to stay cheap
 
@@ -194,26 +199,38 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         fn: Callable[..., _T],
         *iterables: Iterable[Any],
         timeout: float | None = None,
-        chunksize: int = 1,
-        **options: Any,
+        chunksize: int = 1,  # noqa: ARG002 (the standard signature)
+        buffersize: int | None = None,
     ) -> Iterator[_T]:
         """An iterator over ``fn(*items)`` for the items of `iterables` in parallel, in order.
 
-        A kernel runs natively in batches, whatever `chunksize` says; for a Python callable `chunksize` has no effect,
-        as in the standard pool of threads.
+        The iterables are consumed and the calls begin at once, as in the standard pool, but no future is made for a
+        call. A kernel runs natively in batches. `chunksize` has no effect, as in the standard pool of threads. Each worker
+        runs its share in one copy of the caller's context variables.
 
         Args:
             timeout: seconds from this call to the last result; None: no limit.
-            options: what this Python's ``Executor.map`` takes besides (3.14: `buffersize`).
+            buffersize: calls that may be ahead of the results asked for; the iterables are consumed as these are. None:
+                no limit. On every version of Python, as in 3.14.
 
         Raises:
             TimeoutError: from the iterator, when a result is not there in time.
+            CancelledError: from the iterator, when ``shutdown(cancel_futures=True)`` dropped the call.
+            TypeError: `buffersize` is no int.
+            ValueError: `buffersize` < 1.
         """
-        if isinstance(fn, _core.Kernel) and not options:
-            if interpreter_is_finishing():
-                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        if interpreter_is_finishing():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if isinstance(fn, _core.Kernel) and buffersize is None:
             return self._workers.map_kernel(fn, _columns(iterables), timeout)
-        return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
+        single = len(iterables) == 1
+        source: Iterator[Any] = iter(iterables[0]) if single else zip(*iterables, strict=False)
+        at_once = all(type(iterable) in _QUICK for iterable in iterables)
+        return self._workers.map_calls(fn, source, not single, at_once, buffersize, timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work; with `wait`, return when every worker is gone.

@@ -241,12 +241,10 @@ wait_done(FutureObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
                             "this future's worker is in the process that this one was forked from; submit again here");
             return -1;
         }
-        /* In a task of the same pool, for one that has not begun: somebody must be free to run it. */
-        struct conc_pool *pool = conc_future_state(self) == FUTURE_PENDING ? self->pool : NULL;
-        bool blocks = pool != NULL && conc_worker_blocks(pool);
+        bool blocks = self->pool != NULL && conc_worker_blocks(self->pool);
         int err = conc_wait(wait_completion, &self->done, deadline);
         if (blocks)
-            conc_worker_resumes(pool);
+            conc_worker_resumes(self->pool);
         if (err == -EINTR)
             return -1;
         if (err == -ETIMEDOUT) {

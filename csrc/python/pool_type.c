@@ -288,6 +288,38 @@ pool_map_kernel(PyObject *op, PyObject *args)
     return conc_batch_new(self, KernelObject_CAST(kernel), columns, deadline);
 }
 
+PyObject *
+conc_pool_raise_dropped(PoolObject *pool)
+{
+    if (atomic_load(&pool->broken))
+        return conc_pool_raise_submit(-EPIPE);
+    return conc_raise_imported("concurrent.futures", "CancelledError", NULL);
+}
+
+PyDoc_STRVAR(map_calls_doc,
+"map_calls($self, function, source, spread, at_once, buffersize=None, timeout=None, /)\n--\n\n"
+"An iterator over function(item), or function(*item) if `spread`, for the items of the iterator `source`, in order.");
+
+static PyObject *
+pool_map_calls(PyObject *op, PyObject *args)
+{
+    PyObject *function, *source, *buffer_size = Py_None, *timeout = Py_None;
+    int spread, at_once;
+    int64_t deadline;
+    if (!PyArg_ParseTuple(args, "OOpp|OO:map_calls", &function, &source, &spread, &at_once, &buffer_size, &timeout))
+        return NULL;
+    size_t most = buffer_size == Py_None ? SIZE_MAX : PyLong_AsSize_t(buffer_size);
+    if (most == (size_t)-1 && PyErr_Occurred())
+        return NULL;
+    if (!PyIter_Check(source)) {
+        PyErr_Format(PyExc_TypeError, "source must be an iterator, not %R", source);
+        return NULL;
+    }
+    if (conc_parse_timeout(timeout, &deadline) < 0)
+        return NULL;
+    return conc_call_batch_new(PoolObject_CAST(op), function, source, spread != 0, at_once != 0, most, deadline);
+}
+
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nTake no more tasks; what is queued still runs.");
 
 static PyObject *
@@ -357,6 +389,7 @@ pool_counts(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef pool_methods[] = {
     {"submit", (PyCFunction)(void (*)(void))pool_submit, METH_FASTCALL | METH_KEYWORDS, submit_doc},
+    {"map_calls", pool_map_calls, METH_VARARGS, map_calls_doc},
     {"map_kernel", pool_map_kernel, METH_VARARGS, map_kernel_doc},
     {"close", pool_close, METH_NOARGS, close_doc},
     {"cancel_queued", pool_cancel_queued, METH_NOARGS, cancel_queued_doc},

@@ -46,6 +46,15 @@ PyObject *conc_pool_raise_submit(int err);
  * args[0] the function, a Kernel or any callable. NULL with an exception. */
 PyObject *conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
+/* Raises why what was queued will not run: the pool is broken, or it was cancelled; NULL. */
+PyObject *conc_pool_raise_dropped(PoolObject *pool);
+
+/* python/call_batch_type.c: [owned] an iterator over function(argument) for what the iterator `source` gives, in order, or
+ * function(*arguments) if `spread`. `buffer_size`: so many are taken from the source ahead of results; SIZE_MAX: all, now.
+ * `at_once`: the source is quick, so that no call need begin before all are taken. */
+PyObject *conc_call_batch_new(PoolObject *pool, PyObject *function, PyObject *source, bool spread, bool at_once,
+                              size_t buffer_size, int64_t deadline_ns);
+
 /* python/batch_type.c: [owned] an iterator over kernel(*row) for the rows of `columns`, a tuple of tuples, in order. */
 PyObject *conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *columns, int64_t deadline_ns);
 

@@ -74,6 +74,9 @@ void conc_pool_break(struct conc_pool *pool);
 /* [owned] the tasks that no worker has begun, linked by `next`: the caller cancels each. */
 struct conc_task *conc_pool_take_queued(struct conc_pool *pool);
 
+/* How often that was called: a task that stands for many sees whether they are to be dropped. */
+uint64_t conc_pool_takes_back(struct conc_pool *pool);
+
 /* Asks what runs natively to stop (conc_pool_stop is every kernel's token). */
 void conc_pool_request_stop(struct conc_pool *pool);
 struct conc_stop *conc_pool_stop(struct conc_pool *pool);
@@ -103,9 +106,13 @@ struct conc_pool *conc_worker_pool(const struct conc_worker *worker);
 void *conc_worker_local(const struct conc_worker *worker);
 unsigned conc_worker_index(const struct conc_worker *worker);       /* 0.. in order of start */
 
-/* The calling thread is about to wait for another task of `pool` that has not begun. If it is one of the pool's workers,
- * another one may now run in its place, and is started if there is work and nobody idle: true, and conc_worker_resumes()
- * must follow the wait. */
+/* Between two of the many that a task stands for: runs what has a rank above the others. False when one of them forked, and
+ * this is the child. */
+bool conc_worker_run_urgent(struct conc_worker *worker);
+
+/* The calling thread is about to wait for another task of `pool`, which may itself wait for one. If it is one of the pool's
+ * workers, another one may now run in its place, and is started if there is work and nobody idle: true, and
+ * conc_worker_resumes() must follow the wait. */
 bool conc_worker_blocks(struct conc_pool *pool);
 void conc_worker_resumes(struct conc_pool *pool);
 

@@ -60,6 +60,7 @@ struct conc_pool {
     atomic_bool urgent;                 /* one of them has a rank above the others; changed by lock */
     atomic_uint idle_count;             /* changed by lock; seq_cst, see above */
     _Atomic(enum conc_pool_phase) phase;    /* changed by lock */
+    _Atomic(uint64_t) takes_back;       /* changed by lock */
 
     struct conc_lock lock;              /* protects the rest */
     bool end_claimed;                   /* somebody runs the end */

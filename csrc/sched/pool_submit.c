@@ -187,8 +187,15 @@ conc_pool_take_queued(struct conc_pool *pool)
 {
     conc_lock_acquire(&pool->lock);
     struct conc_task *tasks = take_all(pool, true);
+    atomic_fetch_add_explicit(&pool->takes_back, 1, memory_order_relaxed);
     conc_lock_release(&pool->lock);
     return tasks;
+}
+
+uint64_t
+conc_pool_takes_back(struct conc_pool *pool)
+{
+    return atomic_load_explicit(&pool->takes_back, memory_order_relaxed);
 }
 
 bool

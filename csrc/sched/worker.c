@@ -134,6 +134,22 @@ find_task(struct conc_worker *worker)
     return task != NULL ? task : steal(worker);
 }
 
+bool
+conc_worker_run_urgent(struct conc_worker *worker)
+{
+    struct conc_pool *pool = worker->pool;
+    while (atomic_load_explicit(&pool->urgent, memory_order_relaxed) && phase_of(pool) != CONC_POOL_BROKEN) {
+        struct conc_task *task = take_from_pool(pool);
+        if (task == NULL)
+            break;
+        conc_worker_count(&worker->counts.run);
+        task->run(task, worker);
+        if (!still_ours(worker))
+            return false;
+    }
+    return true;
+}
+
 /* From here to go_idle() the worker counts as hands for one task that comes into the pool (find_hands()): it will look
  * there once more, so nobody is woken for that one. */
 static void

@@ -9,6 +9,7 @@ import logging
 import queue
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -198,6 +199,23 @@ def pool_runs_kernels() -> None:
     refused(RuntimeError, pool.map, conc.kernels.prime_factors, [4])
 
 
+@covers("conc.ThreadPoolExecutor.map", "conc._core.CallBatch", "conc._core.Pool.map_calls")
+def pool_maps_calls() -> None:
+    with conc.ThreadPoolExecutor(2) as pool:
+        results = pool.map(TARGET, [ARGUMENT] * 100)
+        assert isinstance(results, _core.CallBatch)
+        assert list(results) == [RESULT] * 100
+        assert list(pool.map(lambda *given: given, [ARGUMENT] * 3, [RESULT] * 3)) == [(ARGUMENT, RESULT)] * 3
+        assert len(list(pool.map(TARGET, iter([ARGUMENT] * 5), buffersize=2))) == 5
+        refused(ZeroDivisionError, list, pool.map(lambda _: 1 // 0, [ARGUMENT] * 3))
+        refused(TypeError, pool.map, TARGET, ARGUMENT)
+        refused(ValueError, pool.map, TARGET, [ARGUMENT], buffersize=0)
+        refused(TimeoutError, list, pool.map(time.sleep, [0.01], timeout=0))
+        next(pool.map(TARGET, [ARGUMENT] * 8))  # dropped with results that nobody asked for
+        pool.map(TARGET, [ARGUMENT] * 8)  # dropped untouched
+    refused(RuntimeError, pool.map, TARGET, [ARGUMENT])
+
+
 @covers("conc.ThreadPoolExecutor.shutdown", "conc.Future.cancelled", "conc._core.Pool.cancel_queued")
 def pool_is_cancelled() -> None:
     begun, go = threading.Event(), threading.Event()
@@ -320,6 +338,8 @@ def pool_alone() -> None:
     assert pool.submit(TARGET, ARGUMENT).result() is RESULT
     assert list(pool.map_kernel(conc.kernels.prime_factors, ((4,),))) == [[2, 2]]
     refused(TypeError, pool.map_kernel, conc.kernels.prime_factors, ((4,), ()))
+    assert list(pool.map_calls(TARGET, iter([ARGUMENT]), False, True)) == [RESULT]
+    refused(TypeError, pool.map_calls, TARGET, ARGUMENT, False, True)
     held = [pool.submit(conc.kernels.sleep, 60.0)]
     pool.request_stop()
     refused(OSError, held.pop().result)
