@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
     from conc.memory.probing import probe
+    from conc.pool_stats import PoolStats
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import Thread, ThreadState
     from conc.usage import Usage
@@ -29,6 +30,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "Future": ("conc.executors", "Future"),
     "Interrupted": ("conc.comparison.api", "Interrupted"),
     "PIPE": ("conc.processes", "PIPE"),
+    "PoolStats": ("conc.pool_stats", "PoolStats"),
     "STDOUT": ("conc.processes", "STDOUT"),
     "Report": ("conc.comparison.report", "Report"),
     "Thread": ("conc.threads", "Thread"),
@@ -52,6 +54,7 @@ __all__ = [
     "CompletedProcess",
     "Future",
     "Interrupted",
+    "PoolStats",
     "Report",
     "Thread",
     "ThreadPoolExecutor",

@@ -20,6 +20,8 @@ from conc._threading_shim import (
     interpreter_is_finishing,
     release_current_thread,
 )
+from conc.cpus import cpu_count
+from conc.pool_stats import PoolStats
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -110,15 +112,9 @@ _QUICK = frozenset({list, tuple, range, str, bytes, bytearray, set, frozenset, d
 """Types whose iteration runs nobody's code, so that nothing needs to begin before it ends."""
 
 
-def _cpus() -> int:
-    from conc.cpus import cpu_count  # here, since importing conc.executors is to stay cheap
-
-    return cpu_count()
-
-
 def _default_workers() -> int:
     """As the standard pool has it, but counting the CPUs that this process may really use."""
-    return min(32, _cpus() + 4)
+    return min(32, cpu_count() + 4)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
@@ -127,6 +123,30 @@ def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...
         return (tuple(iterables[0]),)
     rows = tuple(zip(*iterables, strict=False))
     return tuple(zip(*rows, strict=True)) if rows else ((),) * len(iterables)
+
+
+class RankedView(concurrent.futures.Executor):
+    """A pool whose tasks go by rank: what ``ThreadPoolExecutor.with_options`` returns. It shares the pool's workers.
+
+    Its ``map`` makes a task with that rank for each item.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, priority: int, deadline: float | None) -> None:
+        self._pool = pool
+        self._priority = priority
+        self._deadline = deadline
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """As the pool's, by this view's rank; the deadline counts from now."""
+        if interpreter_is_finishing():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        workers = self._pool._workers
+        future: Future[_T] = workers.submit_ranked(self._priority, self._deadline, fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As the pool's: it has no other workers than this view."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
 class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -172,7 +192,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             Future,
             eager=initializer is not None,
             stack_size=configured_stack_size(),
-            spin_ns=_SPIN_NS if _cpus() > 2 else 0,
+            spin_ns=_SPIN_NS if cpu_count() > 2 else 0,
         )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer
@@ -183,7 +203,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         weakref.finalize(self, self._workers.close).atexit = False
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Queue ``fn(*args, **kwargs)`` and return its future.
+        """Queue ``fn(*args, **kwargs)`` and return its future. It runs in a copy of the caller's context variables.
 
         Raises:
             RuntimeError: the pool or the interpreter is shutting down, or no worker could be started.
@@ -205,8 +225,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         """An iterator over ``fn(*items)`` for the items of `iterables` in parallel, in order.
 
         The iterables are consumed and the calls begin at once, as in the standard pool, but no future is made for a
-        call. A kernel runs natively in batches. `chunksize` has no effect, as in the standard pool of threads. Each worker
-        runs its share in one copy of the caller's context variables.
+        call. A kernel runs natively in batches. `chunksize` has no effect, as in the standard pool of threads. Each
+        worker runs its share in one copy of the caller's context variables.
 
         Args:
             timeout: seconds from this call to the last result; None: no limit.
@@ -231,6 +251,50 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         source: Iterator[Any] = iter(iterables[0]) if single else zip(*iterables, strict=False)
         at_once = all(type(iterable) in _QUICK for iterable in iterables)
         return self._workers.map_calls(fn, source, not single, at_once, buffersize, timeout)
+
+    def with_options(self, *, priority: int = 0, deadline: float | None = None) -> RankedView:
+        """A view of this pool whose tasks go by rank.
+
+        The higher priority begins first; of equal ones the earlier deadline, then what was submitted first. A task
+        without a view has priority 0 and no deadline. What runs already is not interrupted.
+
+        Args:
+            priority: any int of 64 bits.
+            deadline: seconds from a task's submission by which it must have begun, >= 0; if it has not, it is not run
+                and its future raises TimeoutError. None: no limit.
+
+        Raises:
+            TypeError: `priority` is no int, or `deadline` no number.
+            OverflowError: `priority` needs more than 64 bits.
+            ValueError: `deadline` is nan.
+
+        Example:
+            >>> with ThreadPoolExecutor(1) as pool:
+            ...     pool.with_options(priority=1).submit(pow, 2, 3).result()
+            8
+        """
+        if not isinstance(priority, int):
+            raise TypeError(f"priority must be an int, not {priority!r}")
+        if not -(2**63) <= priority < 2**63:
+            raise OverflowError(f"priority must fit into 64 bits, not {priority}")
+        _core.deadline(deadline)  # refuses what is no number of seconds
+        return RankedView(self, priority, deadline)
+
+    def stats(self) -> PoolStats:
+        """What the workers are doing and have done; the figures are not taken at exactly the same moment."""
+        workers, idle, queued = self._workers.counts()
+        run, stolen, parked, split, attaches, attach_wait_ns = self._workers.totals()
+        return PoolStats(workers, idle, queued, run, stolen, parked, split, attaches, attach_wait_ns / 1e9)
+
+    @property
+    def _broken(self) -> bool:  # type: ignore[override]
+        """Some look at it, as in the standard pool."""
+        return self._workers.is_broken()
+
+    @property
+    def _threads(self) -> set[threading.Thread]:  # type: ignore[override]
+        """Likewise; of the workers that have run Python."""
+        return {thread for thread in threading.enumerate() if thread.ident in self._workers._idents}
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work; with `wait`, return when every worker is gone.

@@ -1,69 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* python/call_batch_type.c - conc._core.CallBatch: the iterator of map(function, *iterables) for a Python function.
- *
- * No future and no task is made for an item. The items stand in a row of places; tasks of the pool, lanes, take one place
- * after the other off a cursor and put what the call gave where its argument was. Items are taken singly and in order, so
- * that two of them may wait for each other, as in the standard pool.
- *
- *     fed:     place 0 1 2 ... published          by the thread that maps, or at each __next__ when there is a buffer size
- *     taken:   place 0 ... cursor                 by the lanes
- *     given:   place 0 ... next                   by __next__
- *
- * A lane that finds nothing more to take leaves; whoever feeds starts another one.
+/* python/call_batch_type.c - conc._core.CallBatch: the iterator of map(function, *iterables) for a Python function. It feeds
+ * the calls (calls.h) and gives their results.
  */
 #include "python/core.h"
 
 #include <errno.h>
 
-#include "base/alloc.h"
-#include "base/refcount.h"
 #include "os/park.h"
 #include "os/registry.h"
+#include "python/calls.h"
 #include "python/errors.h"
-#include "python/pool_type.h"
 #include "python/wait.h"
-#include "sync/lock.h"
-
-#define LEAST_BLOCK 64
-#define MOST_BLOCK ((size_t)1 << 20)
-
-enum place_state { PLACE_OPEN, PLACE_RESULT, PLACE_EXCEPTION, PLACE_CANCELLED };
-
-struct block {
-    struct block *next;                 /* written before a place of it is published */
-    size_t first, size;                 /* the places [first, first + size) */
-    atomic_uchar *states;               /* [size], enum place_state; seq_cst against calls->awaited */
-    PyObject *values[];                 /* [size], owned: the argument, then what came of it; NULL once it is given */
-};
-
-/* Nobody waits for a place. */
-#define NO_PLACE SIZE_MAX
-
-struct calls {
-    struct conc_refcount refs;          /* the iterator's and one for each lane */
-    PoolObject *pool;                   /* owned */
-    PyObject *function;                 /* owned */
-    PyObject *context;                  /* owned: contextvars at the time of map() */
-    bool spread;                        /* each argument is a tuple of arguments */
-    uint32_t generation;                /* fork generation of its making */
-    uint64_t takes_back;                /* of the pool, at that time */
-    unsigned width;                     /* lanes at most */
-    struct block *first_block;
-
-    atomic_size_t published;            /* places whose argument is there; release */
-    atomic_size_t cursor;               /* the next place to be taken; NO_PLACE: no more are */
-    atomic_size_t limit;                /* this place and those behind it will not be taken */
-    atomic_size_t awaited;              /* the place that __next__ waits for, or NO_PLACE */
-    _Atomic(uint32_t) epoch;            /* parked on by __next__ */
-    atomic_bool abandoned;              /* nobody wants results */
-    struct conc_lock lock;              /* protects the rest */
-    unsigned lanes;                     /* submitted, not left */
-};
-
-struct lane {
-    struct conc_task task;
-    struct calls *calls;                /* a reference */
-};
 
 typedef struct {
     PyObject_HEAD
@@ -77,204 +24,6 @@ typedef struct {
 } CallBatchObject;
 
 #define CallBatchObject_CAST(op) ((CallBatchObject *)(op))
-
-/* ---- the calls ----------------------------------------------------------------------------------------------------- */
-
-static struct block *
-block_new(size_t first, size_t size)
-{
-    struct block *block = conc_alloc(sizeof(*block) + size * (sizeof(block->values[0]) + sizeof(block->states[0])));
-    if (block == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    block->first = first;
-    block->size = size;
-    block->states = (atomic_uchar *)&block->values[size];
-    return block;
-}
-
-/* Attached. */
-static void
-drop_calls(struct calls *calls)
-{
-    if (!conc_ref_drop(&calls->refs))
-        return;
-    while (calls->first_block != NULL) {
-        struct block *block = calls->first_block;
-        calls->first_block = block->next;
-        for (size_t i = 0; i < block->size; i++)
-            Py_XDECREF(block->values[i]);
-        conc_free(block);
-    }
-    Py_DECREF(calls->function);
-    Py_DECREF(calls->context);
-    Py_DECREF(calls->pool);
-    conc_free(calls);
-}
-
-
-/* Somebody may wait for what has just come: everything that was done before is seen by whoever is woken. */
-static void
-wake(struct calls *calls)
-{
-    atomic_fetch_add(&calls->epoch, 1);
-    conc_unpark(&calls->epoch, CONC_UNPARK_ALL);
-}
-
-/* No further place is taken. */
-static void
-stop_taking(struct calls *calls)
-{
-    size_t at = atomic_exchange(&calls->cursor, NO_PLACE);
-    if (at != NO_PLACE)
-        atomic_store(&calls->limit, at);
-    wake(calls);
-}
-
-static bool
-take_place(struct calls *calls, size_t *place)
-{
-    size_t at = atomic_load_explicit(&calls->cursor, memory_order_relaxed);
-    do {
-        /* acquire: the argument is there. */
-        if (at >= atomic_load_explicit(&calls->published, memory_order_acquire))
-            return false;
-    } while (!atomic_compare_exchange_weak(&calls->cursor, &at, at + 1));
-    *place = at;
-    return true;
-}
-
-static PyObject *
-call(struct calls *calls, PyObject *argument)
-{
-    if (calls->spread)
-        return PyObject_Vectorcall(calls->function, ((PyTupleObject *)argument)->ob_item,
-                                   (size_t)PyTuple_GET_SIZE(argument), NULL);
-    return PyObject_CallOneArg(calls->function, argument);
-}
-
-static void
-finish_place(struct calls *calls, struct block *block, size_t place, enum place_state state)
-{
-    /* seq_cst, as `awaited`: either we see that it is waited for, or who waits sees it. */
-    atomic_store(&block->states[place - block->first], state);
-    if (atomic_load(&calls->awaited) == place)
-        wake(calls);
-}
-
-/* Attached, in the lane's context. False when the call has forked: nobody here takes results. */
-static bool
-run_place(struct calls *calls, struct block *block, size_t place)
-{
-    PyObject **value = &block->values[place - block->first];
-    PyObject *argument = *value, *result = call(calls, argument);
-    if (calls->generation != conc_fork_generation())
-        return false;
-    enum place_state state = PLACE_RESULT;
-    if (result == NULL) {
-        result = conc_take_exception();
-        state = PLACE_EXCEPTION;
-    }
-    if (atomic_load_explicit(&calls->abandoned, memory_order_relaxed))
-        Py_SETREF(result, Py_NewRef(Py_None));
-    *value = result;
-    Py_DECREF(argument);
-    finish_place(calls, block, place, state);
-    return true;
-}
-
-/* Takes places as long as there are any. False when a call has forked. */
-static bool
-run_places(struct calls *calls, struct conc_worker *worker)
-{
-    struct block *block = calls->first_block;
-    struct conc_pool *pool = calls->pool->pool;
-    for (size_t place; take_place(calls, &place);) {
-        while (place - block->first >= block->size)
-            block = block->next;
-        if (conc_pool_takes_back(pool) != calls->takes_back) {
-            stop_taking(calls);         /* shut down with cancel_futures, or broken: this one has not begun either */
-            finish_place(calls, block, place, PLACE_CANCELLED);
-            return true;
-        }
-        if (!run_place(calls, block, place) || !conc_worker_run_urgent(worker))
-            return false;
-        conc_pool_worker_breathe(worker);
-    }
-    return true;
-}
-
-/* A lane has nothing to take: true when it has left, and is gone; false when there is something by now. */
-static bool
-lane_leaves(struct lane *lane)
-{
-    struct calls *calls = lane->calls;
-    conc_lock_acquire(&calls->lock);
-    bool more = atomic_load(&calls->cursor) < atomic_load(&calls->published);
-    calls->lanes -= !more;
-    conc_lock_release(&calls->lock);
-    if (more)
-        return false;
-    conc_free(lane);
-    drop_calls(calls);
-    return true;
-}
-
-static void
-run_lane(struct conc_task *task, struct conc_worker *worker)
-{
-    struct lane *lane = (struct lane *)task;
-    struct calls *calls = lane->calls;
-    conc_pool_worker_attach(worker);
-    PyObject *context = PyContext_Copy(calls->context);
-    if (context == NULL || PyContext_Enter(context) < 0) {
-        PyErr_WriteUnraisable(calls->function);         /* no memory: without a context of its own */
-        Py_CLEAR(context);
-    }
-    do {
-        if (!run_places(calls, worker))
-            return;                     /* in the child of a fork: another process's, left as it was */
-    } while (!lane_leaves(lane));
-    if (context != NULL && PyContext_Exit(context) < 0)
-        PyErr_WriteUnraisable(NULL);
-    Py_XDECREF(context);
-}
-
-static void
-cancel_lane(struct conc_task *task)
-{
-    stop_taking(((struct lane *)task)->calls);
-    (void)lane_leaves((struct lane *)task);
-}
-
-/* One more lane if there may be one more: 0, or what conc_pool_submit() answered when there is none at all. */
-static int
-add_lane(struct calls *calls)
-{
-    conc_lock_acquire(&calls->lock);
-    bool add = calls->lanes < calls->width;
-    calls->lanes += add;
-    conc_lock_release(&calls->lock);
-    if (!add)
-        return 0;
-    struct lane *lane = conc_alloc(sizeof(*lane));
-    int err = lane == NULL ? -ENOMEM : 0;
-    if (err == 0) {
-        *lane = (struct lane){{NULL, run_lane, cancel_lane}, calls};
-        conc_ref_take(&calls->refs);
-        err = conc_pool_submit(calls->pool->pool, &lane->task);
-        if (err == 0)
-            return 0;
-        conc_free(lane);
-        drop_calls(calls);
-    }
-    conc_lock_acquire(&calls->lock);
-    calls->lanes--;
-    bool none = calls->lanes == 0;
-    conc_lock_release(&calls->lock);
-    return none || err == -ESHUTDOWN || err == -EPIPE ? err : 0;
-}
 
 /* ---- feeding ------------------------------------------------------------------------------------------------------- */
 
@@ -291,7 +40,7 @@ feed(CallBatchObject *self)
     }
     struct block *last = self->last_block;
     if (self->fed - last->first == last->size) {
-        last->next = block_new(self->fed, last->size < MOST_BLOCK ? 2 * last->size : MOST_BLOCK);
+        last->next = conc_calls_block(self->fed, 2 * last->size);
         if (last->next == NULL) {
             Py_DECREF(argument);
             return -1;
@@ -310,7 +59,7 @@ publish(CallBatchObject *self, size_t lanes)
     atomic_store(&self->calls->published, self->fed);
     int err = 0;
     for (size_t i = 0; i < lanes && err == 0; i++)
-        err = add_lane(self->calls);
+        err = conc_calls_add_lane(self->calls);
     if (err != 0)
         (void)conc_pool_raise_submit(err);
     return err == 0 ? 0 : -1;
@@ -334,37 +83,6 @@ feed_first(CallBatchObject *self, bool at_once, size_t buffer_size)
     return at_once ? publish(self, self->fed < width ? self->fed : width) : 0;
 }
 
-static struct calls *
-calls_new(PoolObject *pool, PyObject *function, bool spread, Py_ssize_t hint)
-{
-    struct calls *calls = conc_alloc(sizeof(*calls));
-    if (calls == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    size_t size = hint < LEAST_BLOCK ? LEAST_BLOCK : (size_t)hint;
-    PyObject *context = PyContext_CopyCurrent();
-    struct block *block = context == NULL ? NULL : block_new(0, size < MOST_BLOCK ? size : MOST_BLOCK);
-    if (block == NULL) {
-        Py_XDECREF(context);
-        conc_free(calls);
-        return NULL;
-    }
-    conc_ref_init(&calls->refs);
-    calls->pool = (PoolObject *)Py_NewRef((PyObject *)pool);
-    calls->function = Py_NewRef(function);
-    calls->context = context;
-    calls->spread = spread;
-    calls->generation = conc_fork_generation();
-    calls->takes_back = conc_pool_takes_back(pool->pool);
-    calls->width = conc_pool_max_workers(pool->pool);
-    calls->first_block = block;
-    atomic_init(&calls->limit, NO_PLACE);
-    atomic_init(&calls->awaited, NO_PLACE);
-    conc_lock_init(&calls->lock);
-    return calls;
-}
-
 PyObject *
 conc_call_batch_new(PoolObject *pool, PyObject *function, PyObject *source, bool spread, bool at_once,
                     size_t buffer_size, int64_t deadline_ns)
@@ -374,7 +92,7 @@ conc_call_batch_new(PoolObject *pool, PyObject *function, PyObject *source, bool
     if (self == NULL)
         return NULL;
     Py_ssize_t hint = PyObject_LengthHint(source, 0);
-    self->calls = hint < 0 ? NULL : calls_new(pool, function, spread, hint);
+    self->calls = hint < 0 ? NULL : conc_calls_new(pool, function, spread, hint);
     if (self->calls == NULL) {
         Py_DECREF(self);
         return NULL;
@@ -424,7 +142,7 @@ let_go(CallBatchObject *self)
         return;
     self->calls = NULL;
     atomic_store_explicit(&calls->abandoned, true, memory_order_relaxed);
-    drop_calls(calls);
+    conc_calls_drop(calls);
 }
 
 static int
@@ -437,14 +155,19 @@ call_batch_clear(PyObject *op)
 
 /* As a generator that was never asked for a result, one that is dropped untouched leaves its calls to run. */
 static void
+end(CallBatchObject *self)
+{
+    if (self->calls != NULL && self->next > 0)
+        conc_calls_stop(self->calls);
+    (void)call_batch_clear((PyObject *)self);
+}
+
+static void
 call_batch_dealloc(PyObject *op)
 {
-    CallBatchObject *self = CallBatchObject_CAST(op);
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    if (self->calls != NULL && self->next > 0)
-        stop_taking(self->calls);
-    (void)call_batch_clear(op);
+    end(CallBatchObject_CAST(op));
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -542,17 +265,44 @@ set_in_use(CallBatchObject *self, bool in_use)
     return before;
 }
 
+static bool
+enter(CallBatchObject *self)
+{
+    if (!set_in_use(self, true))
+        return true;
+    PyErr_SetString(PyExc_ValueError, "this iterator is already in use by another thread");
+    return false;
+}
+
+PyDoc_STRVAR(close_doc,
+"close($self, /)\n--\n\n"
+"End the iteration, as a generator's close(): if it has begun, no further call does.");
+
+static PyObject *
+call_batch_close(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    CallBatchObject *self = CallBatchObject_CAST(op);
+    if (!enter(self))
+        return NULL;
+    end(self);
+    (void)set_in_use(self, false);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef call_batch_methods[] = {
+    {"close", call_batch_close, METH_NOARGS, close_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyObject *
 call_batch_next(PyObject *op)
 {
     CallBatchObject *self = CallBatchObject_CAST(op);
-    if (set_in_use(self, true)) {
-        PyErr_SetString(PyExc_ValueError, "this iterator is already in use by another thread");
+    if (!enter(self))
         return NULL;
-    }
     PyObject *value = next_value(self);
     if (value == NULL && self->calls != NULL) {
-        stop_taking(self->calls);
+        conc_calls_stop(self->calls);
         (void)call_batch_clear(op);
     }
     (void)set_in_use(self, false);
@@ -565,6 +315,7 @@ static PyType_Slot call_batch_slots[] = {
     {Py_tp_doc, (void *)call_batch_doc},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, call_batch_next},
+    {Py_tp_methods, call_batch_methods},
     {Py_tp_traverse, call_batch_traverse},
     {Py_tp_clear, call_batch_clear},
     {Py_tp_dealloc, call_batch_dealloc},

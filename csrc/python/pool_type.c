@@ -69,6 +69,18 @@ enter_python(struct conc_worker *worker, struct local *local)
     return entered == NULL ? -1 : 0;
 }
 
+/* Attaches, and counts how often and how long that took. */
+static void
+attach(struct local *local)
+{
+    if (local->attachment.attached)
+        return;
+    int64_t before = conc_now_ns();
+    conc_attach(&local->attachment);
+    atomic_fetch_add_explicit(&local->pool->attaches, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&local->pool->attach_wait_ns, conc_now_ns() - before, memory_order_relaxed);
+}
+
 static void
 wake_waiting(struct local *local)
 {
@@ -90,7 +102,7 @@ conc_pool_worker_attach(struct conc_worker *worker)
 {
     struct local *local = conc_worker_local(worker);
     wake_waiting(local);
-    conc_attach(&local->attachment);
+    attach(local);
     if (!local->entered && enter_python(worker, local) < 0)
         PyErr_WriteUnraisable((PyObject *)local->pool);     /* a name could not be given: the work still can be done */
 }
@@ -111,7 +123,7 @@ conc_pool_worker_breathe(struct conc_worker *worker)
     if (++local->burst < BURST)
         return;
     conc_pool_worker_detach(worker);
-    conc_attach(&local->attachment);
+    attach(local);
 }
 
 static void
@@ -266,7 +278,28 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
         PyErr_SetString(PyExc_TypeError, "submit() missing 1 required positional argument: 'function'");
         return NULL;
     }
-    return conc_pool_submit_call(PoolObject_CAST(op), args, nargs, kwnames);
+    return conc_pool_submit_call(PoolObject_CAST(op), args, nargs, kwnames, NULL);
+}
+
+PyDoc_STRVAR(submit_ranked_doc,
+"submit_ranked($self, priority, deadline, function, /, *args, **kwargs)\n--\n\n"
+"As submit(). The higher priority begins first, of equal ones the earlier deadline (seconds from now, or None); what has\n"
+"not begun by then ends in a TimeoutError.");
+
+static PyObject *
+pool_submit_ranked(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    struct conc_rank rank;
+    if (nargs < 3) {
+        PyErr_Format(PyExc_TypeError, "submit_ranked() takes at least 3 positional arguments (%zd given)", nargs);
+        return NULL;
+    }
+    rank.priority = PyLong_AsLongLong(args[0]);
+    if (rank.priority == -1 && PyErr_Occurred())
+        return NULL;
+    if (conc_parse_timeout(args[1], &rank.deadline_ns) < 0)
+        return NULL;
+    return conc_pool_submit_call(PoolObject_CAST(op), args + 2, nargs - 2, kwnames, &rank);
 }
 
 PyDoc_STRVAR(map_kernel_doc,
@@ -387,8 +420,32 @@ pool_counts(PyObject *op, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(IIn)", stats.workers, stats.idle, (Py_ssize_t)stats.queued);
 }
 
+PyDoc_STRVAR(totals_doc,
+"totals($self, /)\n--\n\n"
+"(run, stolen, parked, split, attaches, attach_wait_ns) since the pool was made; see conc.PoolStats.");
+
+static PyObject *
+pool_totals(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    struct conc_pool_stats stats;
+    conc_pool_read_stats(self->pool, &stats);
+    return Py_BuildValue("(KKKKKL)", (unsigned long long)stats.run, (unsigned long long)stats.stolen,
+                         (unsigned long long)stats.parked, (unsigned long long)stats.split,
+                         (unsigned long long)atomic_load(&self->attaches), (long long)atomic_load(&self->attach_wait_ns));
+}
+
+PyDoc_STRVAR(is_broken_doc, "is_broken($self, /)\n--\n\nWhether an initializer failed, so that the pool takes no work.");
+
+static PyObject *
+pool_is_broken(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(atomic_load(&PoolObject_CAST(op)->broken));
+}
+
 static PyMethodDef pool_methods[] = {
     {"submit", (PyCFunction)(void (*)(void))pool_submit, METH_FASTCALL | METH_KEYWORDS, submit_doc},
+    {"submit_ranked", (PyCFunction)(void (*)(void))pool_submit_ranked, METH_FASTCALL | METH_KEYWORDS, submit_ranked_doc},
     {"map_calls", pool_map_calls, METH_VARARGS, map_calls_doc},
     {"map_kernel", pool_map_kernel, METH_VARARGS, map_kernel_doc},
     {"close", pool_close, METH_NOARGS, close_doc},
@@ -396,6 +453,8 @@ static PyMethodDef pool_methods[] = {
     {"request_stop", pool_request_stop, METH_NOARGS, request_stop_doc},
     {"join", (PyCFunction)(void (*)(void))pool_join, METH_FASTCALL, join_doc},
     {"counts", pool_counts, METH_NOARGS, counts_doc},
+    {"totals", pool_totals, METH_NOARGS, totals_doc},
+    {"is_broken", pool_is_broken, METH_NOARGS, is_broken_doc},
     {NULL, NULL, 0, NULL},
 };
 

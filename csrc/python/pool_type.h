@@ -22,6 +22,8 @@ typedef struct {
     PyTypeObject *future_type;          /* owned; constant */
     bool eager;                         /* workers enter Python when they start, not with their first Python task */
     atomic_bool broken;                 /* a worker could not enter */
+    _Atomic(uint64_t) attaches;         /* by workers */
+    _Atomic(int64_t) attach_wait_ns;    /* in all of them together */
 } PoolObject;
 
 #define PoolObject_CAST(op) ((PoolObject *)(op))
@@ -43,8 +45,10 @@ void conc_pool_worker_breathe(struct conc_worker *worker);
 PyObject *conc_pool_raise_submit(int err);
 
 /* python/task.c: [owned] the future of function(*args, **kwargs) on the pool, in the convention of METH_FASTCALL with
- * args[0] the function, a Kernel or any callable. NULL with an exception. */
-PyObject *conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+ * args[0] the function, a Kernel or any callable. With a rank, which may be NULL, it goes by that, and ends in a
+ * TimeoutError if it has not begun by its deadline. NULL with an exception. */
+PyObject *conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                                const struct conc_rank *rank);
 
 /* Raises why what was queued will not run: the pool is broken, or it was cancelled; NULL. */
 PyObject *conc_pool_raise_dropped(PoolObject *pool);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import io
 import logging
 import queue
@@ -172,6 +173,8 @@ def answer(listener: socket.socket, times: int) -> None:
 @covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc.Future", "conc.Future.result")
 def pool_runs_python() -> None:
     with conc.ThreadPoolExecutor(2, "leaks", initializer=TARGET, initargs=(ARGUMENT,)) as pool:
+        assert pool.with_options(priority=1).submit(TARGET, ARGUMENT).result() is RESULT
+        assert pool.stats().run == 1
         assert pool.submit(TARGET, ARGUMENT, key=ARGUMENT).result() is RESULT
         assert list(pool.map(TARGET, [ARGUMENT] * 3)) == [RESULT] * 3
         refused(Refusal, pool.submit(fail, ARGUMENT).result)
@@ -183,6 +186,8 @@ def pool_runs_python() -> None:
 @covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc._core.Batch", "conc._core.Pool.counts")
 def pool_runs_kernels() -> None:
     with conc.ThreadPoolExecutor(2) as pool:
+        assert pool.with_options(priority=1).submit(conc.kernels.prime_factors, 4).result() == [2, 2]
+        assert pool.stats().run == 1
         assert pool.submit(conc.kernels.prime_factors, 12).result() == [2, 2, 3]
         refused(TypeError, pool.submit(conc.kernels.prime_factors, ARGUMENT).result)
         results = pool.map(conc.kernels.prime_factors, [4, 6])
@@ -199,7 +204,44 @@ def pool_runs_kernels() -> None:
     refused(RuntimeError, pool.map, conc.kernels.prime_factors, [4])
 
 
-@covers("conc.ThreadPoolExecutor.map", "conc._core.CallBatch", "conc._core.Pool.map_calls")
+@covers(
+    "conc.ThreadPoolExecutor.with_options",
+    "conc.ThreadPoolExecutor.stats",
+    "conc.executors.RankedView",
+    "conc.executors.RankedView.*",
+    "conc.PoolStats",
+    "conc.PoolStats.*",
+    "conc._core.Pool.submit_ranked",
+    "conc._core.Pool.totals",
+)
+def pool_with_options() -> None:
+    with conc.ThreadPoolExecutor(1) as pool:
+        view = pool.with_options(priority=1, deadline=600)
+        assert view.submit(TARGET, ARGUMENT).result() is RESULT
+        assert list(view.map(TARGET, [ARGUMENT] * 2)) == [RESULT] * 2
+        assert view.submit(conc.kernels.prime_factors, 4).result() == [2, 2]
+        go, begun = threading.Event(), threading.Event()
+        held = pool.submit(lambda: (begun.set(), go.wait()))
+        begun.wait()
+        late = [pool.with_options(deadline=0).submit(TARGET, ARGUMENT)]
+        time.sleep(1e-6)
+        go.set()
+        refused(TimeoutError, late.pop().result)
+        held.result()
+        stats = pool.stats()
+        assert stats.to_dict().keys() == {field.name for field in dataclasses.fields(stats)}
+        assert stats.to_json()
+        for name in stats.to_dict():
+            assert getattr(stats, name) >= 0
+        refused(TypeError, pool.with_options, priority=ARGUMENT)
+        refused(TypeError, pool.with_options, deadline=ARGUMENT)
+    view.shutdown()
+    refused(RuntimeError, view.submit, TARGET)
+
+
+@covers(
+    "conc.ThreadPoolExecutor.map", "conc._core.CallBatch", "conc._core.CallBatch.close", "conc._core.Pool.map_calls"
+)
 def pool_maps_calls() -> None:
     with conc.ThreadPoolExecutor(2) as pool:
         results = pool.map(TARGET, [ARGUMENT] * 100)
@@ -213,6 +255,7 @@ def pool_maps_calls() -> None:
         refused(TimeoutError, list, pool.map(time.sleep, [0.01], timeout=0))
         next(pool.map(TARGET, [ARGUMENT] * 8))  # dropped with results that nobody asked for
         pool.map(TARGET, [ARGUMENT] * 8)  # dropped untouched
+        pool.map(TARGET, [ARGUMENT] * 8).close()
     refused(RuntimeError, pool.map, TARGET, [ARGUMENT])
 
 
@@ -344,6 +387,11 @@ def pool_alone() -> None:
     pool.request_stop()
     refused(OSError, held.pop().result)
     assert len(pool.counts()) == 3
+    assert len(pool.totals()) == 6
+    assert not pool.is_broken()
+    assert pool.submit_ranked(1, None, TARGET, ARGUMENT).result() is RESULT
+    refused(TypeError, pool.submit_ranked, 1)
+    refused(TypeError, pool.submit_ranked, ARGUMENT, None, TARGET)
     pool.close()
     pool.cancel_queued()
     assert pool.join()
