@@ -20,7 +20,6 @@ from conc._threading_shim import (
     interpreter_is_finishing,
     release_current_thread,
 )
-from conc.cpus import cpu_count
 from conc.pool_stats import PoolStats
 
 _P = ParamSpec("_P")
@@ -114,6 +113,8 @@ _QUICK = frozenset({list, tuple, range, str, bytes, bytearray, set, frozenset, d
 
 def _default_workers() -> int:
     """As the standard pool has it, but counting the CPUs that this process may really use."""
+    from conc.cpus import cpu_count
+
     return min(32, cpu_count() + 4)
 
 
@@ -192,7 +193,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             Future,
             eager=initializer is not None,
             stack_size=configured_stack_size(),
-            spin_ns=_SPIN_NS if cpu_count() > 2 else 0,
+            spin_ns=_SPIN_NS if (os.cpu_count() or 1) > 2 else 0,
         )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer
