@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from conc import _core
@@ -39,6 +39,23 @@ class Future(_core.FutureState, concurrent.futures.Future[_T]):
 
     def __init__(self) -> None:
         pass  # the state is made by __new__; the base's __init__ would make what is made lazily here
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        """Wait in a coroutine; the loop goes on meanwhile.
+
+        Completions reach the loop in batches. Cancelling the await leaves the work as it is. Several loops may await
+        one future.
+        """
+        if not self.done():
+            yield  # one turn of the loop: what is nearly done needs no wake-up, and among many most are
+        if not self.done():
+            from conc.awaiting import Waiter  # asyncio is imported where there is a loop
+
+            waiter = Waiter()
+            self.add_done_callback(waiter)
+            yield from waiter
+        result: _T = self.result()
+        return result
 
     def _log_callback_error(self, callback: Callable[..., object], error: BaseException) -> None:
         _LOGGER.error("exception calling callback %r for %r", callback, self, exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -330,6 +331,29 @@ def future_lives() -> None:
     assert cancelled.cancelled()
     assert not cancelled.set_running_or_notify_cancel()
     refused(concurrent.futures.CancelledError, cancelled.result)
+
+
+@covers("conc.Future")
+def futures_are_awaited() -> None:
+    async def use(pool: conc.ThreadPoolExecutor) -> None:
+        assert await pool.submit(TARGET, ARGUMENT) is RESULT
+        assert await asyncio.gather(*[pool.submit(TARGET, ARGUMENT) for _ in range(3)]) == [RESULT] * 3
+        assert await asyncio.get_running_loop().run_in_executor(pool, TARGET, ARGUMENT) is RESULT
+        go = threading.Event()
+        held = pool.submit(go.wait)
+
+        async def wait() -> bool:
+            return await held
+
+        waiting = asyncio.ensure_future(wait())
+        await asyncio.sleep(0.001)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go.set()
+        assert await held
+
+    with conc.ThreadPoolExecutor(1) as pool:
+        asyncio.run(use(pool))
 
 
 @covers("conc.Future")
