@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
     from conc.memory.probing import probe
+    from conc.natives import CompileError, compile_c, native
     from conc.pool_stats import PoolStats
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import Thread, ThreadState
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
     "Child": ("conc.processes", "Child"),
+    "CompileError": ("conc.natives", "CompileError"),
     "CompletedProcess": ("conc.processes", "CompletedProcess"),
     "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
@@ -38,9 +40,11 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadState": ("conc.threads", "ThreadState"),
     "Usage": ("conc.usage", "Usage"),
     "compare": ("conc.comparison.api", "compare"),
+    "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
     "kernels": ("conc.kernels", None),
     "memory": ("conc.memory", None),
+    "native": ("conc.natives", "native"),
     "probe": ("conc.memory.probing", "probe"),
     "run": ("conc.processes", "run"),
     "spawn": ("conc.processes", "spawn"),
@@ -51,6 +55,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "Child",
+    "CompileError",
     "CompletedProcess",
     "Future",
     "Interrupted",
@@ -62,9 +67,11 @@ __all__ = [
     "Usage",
     "__version__",
     "compare",
+    "compile_c",
     "cpu_count",
     "kernels",
     "memory",
+    "native",
     "probe",
     "run",
     "spawn",

@@ -270,6 +270,78 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         at_once = all(type(iterable) in _QUICK for iterable in iterables)
         return self._workers.map_calls(fn, source, not single, at_once, buffersize, timeout)
 
+    def parallel_for(
+        self,
+        function: _core.Kernel[..., None],
+        begin: int,
+        end: int,
+        grain: int | None = None,
+        data: Any = None,
+    ) -> None:
+        """Call a native ``function(begin, end, data)`` for parts of the range, on all workers, until all is done.
+
+        No worker needs the interpreter meanwhile. The parts come in any order; a worker that has done its own takes
+        over half of what another one has left. When a signal handler raises (Ctrl-C), no further part begins, and the
+        call returns once those that run have ended.
+
+        Args:
+            function: of ``conc.native`` or ``conc.compile_c``, with the signature
+                ``void(int64 begin, int64 end, void* data)``.
+            begin, end: ints of 64 bits, begin <= end.
+            grain: integers per call, >= 1; the last call may have fewer. None: as many as take some 10 us.
+            data: any contiguous buffer, whose address each call is given; it is held until all is done. None: NULL.
+
+        Raises:
+            TypeError: `function` has another signature, or `data` no buffer.
+            ValueError: the range or `grain` is wrong.
+            OverflowError: an int needs more than 64 bits.
+            CancelledError: the pool was shut down with `cancel_futures` meanwhile.
+            RuntimeError: the pool takes no more work.
+
+        Example:
+            >>> import conc
+            >>> body = conc.compile_c('''
+            ... void fill(int64_t begin, int64_t end, void *data) {
+            ...     for (int64_t i = begin; i < end; i++) ((double *)data)[i] = i / 2.0;
+            ... }''')
+            >>> values = array.array("d", bytes(8 * 5))
+            >>> with ThreadPoolExecutor(2) as pool:
+            ...     pool.parallel_for(body, 0, 5, data=values)
+            >>> values
+            array('d', [0.0, 0.5, 1.0, 1.5, 2.0])
+        """
+        self._workers.parallel_for(function, begin, end, grain, data)
+
+    def map_into(self, out: Any, function: _core.Kernel[..., Any], *inputs: Any) -> None:
+        """Put ``function(x)`` for each element of the input into `out`, on all workers, until all is done.
+
+        The elements are read and written natively, and no worker needs the interpreter. The values are those of a loop.
+
+        Args:
+            out: a writable, contiguous buffer of doubles or of ints of 64 bits, such as a NumPy array, an
+                ``array.array`` or a memoryview; it may be the input itself.
+            function: of ``conc.native`` or ``conc.compile_c``: "double(double)" or "int64(int64)".
+            inputs: as many as the function has arguments, one: a contiguous buffer of as many elements of that type.
+
+        Raises:
+            TypeError: another signature, another format, or not one input.
+            ValueError: the lengths differ, or `out` and the input overlap in part or are not aligned.
+            BufferError: no such buffer can be had, as of what is read-only.
+            CancelledError, RuntimeError: as ``parallel_for``.
+
+        Example:
+            >>> import conc
+            >>> half = conc.compile_c("double half(double x) { return x / 2; }")
+            >>> out = array.array("d", bytes(8 * 3))
+            >>> with ThreadPoolExecutor(2) as pool:
+            ...     pool.map_into(out, half, array.array("d", [1, 2, 3]))
+            >>> out
+            array('d', [0.5, 1.0, 1.5])
+        """
+        if len(inputs) != 1:
+            raise TypeError(f"the function has one argument, and there are {len(inputs)} inputs")
+        self._workers.map_into(out, function, inputs[0])
+
     def with_options(self, *, priority: int = 0, deadline: float | None = None) -> RankedView:
         """A view of this pool whose tasks go by rank.
 

@@ -91,6 +91,7 @@ int conc_kernels_exec(PyObject *module);
 int conc_thread_handle_exec(PyObject *module);
 int conc_future_exec(PyObject *module);
 int conc_pool_exec(PyObject *module);
+int conc_native_exec(PyObject *module);
 int conc_batch_exec(PyObject *module);
 int conc_call_batch_exec(PyObject *module);
 int conc_child_exec(PyObject *module);

@@ -28,6 +28,7 @@ core_exec(PyObject *module)
         conc_thread_handle_exec,
         conc_future_exec,
         conc_pool_exec,
+        conc_native_exec,
         conc_batch_exec,
         conc_call_batch_exec,
         conc_child_exec,

@@ -353,6 +353,11 @@ pool_map_calls(PyObject *op, PyObject *args)
     return conc_call_batch_new(PoolObject_CAST(op), function, source, spread != 0, at_once != 0, most, deadline);
 }
 
+PyDoc_STRVAR(parallel_for_doc,
+"parallel_for($self, function, begin, end, grain, data, /)\n--\n\nSee conc.ThreadPoolExecutor.parallel_for().");
+PyDoc_STRVAR(map_into_doc,
+"map_into($self, out, function, input, /)\n--\n\nSee conc.ThreadPoolExecutor.map_into().");
+
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nTake no more tasks; what is queued still runs.");
 
 static PyObject *
@@ -448,6 +453,8 @@ static PyMethodDef pool_methods[] = {
     {"submit_ranked", (PyCFunction)(void (*)(void))pool_submit_ranked, METH_FASTCALL | METH_KEYWORDS, submit_ranked_doc},
     {"map_calls", pool_map_calls, METH_VARARGS, map_calls_doc},
     {"map_kernel", pool_map_kernel, METH_VARARGS, map_kernel_doc},
+    {"parallel_for", conc_pool_parallel_for, METH_VARARGS, parallel_for_doc},
+    {"map_into", conc_pool_map_into, METH_VARARGS, map_into_doc},
     {"close", pool_close, METH_NOARGS, close_doc},
     {"cancel_queued", pool_cancel_queued, METH_NOARGS, cancel_queued_doc},
     {"request_stop", pool_request_stop, METH_NOARGS, request_stop_doc},

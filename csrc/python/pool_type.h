@@ -59,6 +59,10 @@ PyObject *conc_pool_raise_dropped(PoolObject *pool);
 PyObject *conc_call_batch_new(PoolObject *pool, PyObject *function, PyObject *source, bool spread, bool at_once,
                               size_t buffer_size, int64_t deadline_ns);
 
+/* python/native.c: the methods of Pool that loop over a native function. */
+PyObject *conc_pool_parallel_for(PyObject *pool, PyObject *args);
+PyObject *conc_pool_map_into(PyObject *pool, PyObject *args);
+
 /* python/batch_type.c: [owned] an iterator over kernel(*row) for the rows of `columns`, a tuple of tuples, in order. */
 PyObject *conc_batch_new(PoolObject *pool, KernelObject *kernel, PyObject *columns, int64_t deadline_ns);
 
