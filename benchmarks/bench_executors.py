@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from paired import paired
+from results import Target
 
 import conc
 
@@ -35,10 +36,11 @@ def round_trips(pool: concurrent.futures.Executor, count: int) -> None:
 def test_submit(benchmark: Any, pools: tuple[Any, Any]) -> None:
     paired(
         benchmark,
-        "submit+result of 10,000 no-ops",
-        lambda: submit_all(pools[0], 10_000),
-        lambda: submit_all(pools[1], 10_000),
+        "submit+result of 30,000 no-ops",
+        lambda: submit_all(pools[0], 30_000),
+        lambda: submit_all(pools[1], 30_000),
         against="the standard pool",
+        target=Target("at least", 8, "x"),
     )
 
 
@@ -49,14 +51,16 @@ def test_round_trip(benchmark: Any, pools: tuple[Any, Any]) -> None:
         lambda: round_trips(pools[0], 2_000),
         lambda: round_trips(pools[1], 2_000),
         against="the standard pool",
+        target=Target("at least", 2, "x"),
     )
 
 
 def test_map(benchmark: Any, pools: tuple[Any, Any]) -> None:
     paired(
         benchmark,
-        "map of 10,000 no-ops",
-        lambda: list(pools[0].map(nothing, range(10_000))),
-        lambda: list(pools[1].map(nothing, range(10_000))),
+        "map of 100,000 no-ops",
+        lambda: list(pools[0].map(nothing, range(100_000))),
+        lambda: list(pools[1].map(nothing, range(100_000))),
         against="the standard pool",
+        target=Target("at least", 25, "x"),
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
     from conc.memory.probing import probe
+    from conc.natives import CompileError, compile_c, native
+    from conc.pool_stats import PoolStats
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
     from conc.threads import (
         StopReport,
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
     "Child": ("conc.processes", "Child"),
+    "CompileError": ("conc.natives", "CompileError"),
     "CompletedProcess": ("conc.processes", "CompletedProcess"),
     "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
     "Interrupted": ("conc.comparison.api", "Interrupted"),
     "PIPE": ("conc.processes", "PIPE"),
+    "PoolStats": ("conc.pool_stats", "PoolStats"),
     "STDOUT": ("conc.processes", "STDOUT"),
     "Report": ("conc.comparison.report", "Report"),
     "StopReport": ("conc.threads", "StopReport"),
@@ -49,9 +53,11 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
     "compare": ("conc.comparison.api", "compare"),
+    "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
     "kernels": ("conc.kernels", None),
     "memory": ("conc.memory", None),
+    "native": ("conc.natives", "native"),
     "probe": ("conc.memory.probing", "probe"),
     "run": ("conc.processes", "run"),
     "shield": ("conc.threads", "shield"),
@@ -64,9 +70,11 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "Child",
+    "CompileError",
     "CompletedProcess",
     "Future",
     "Interrupted",
+    "PoolStats",
     "Report",
     "StopReport",
     "Thread",
@@ -78,9 +86,11 @@ __all__ = [
     "Usage",
     "__version__",
     "compare",
+    "compile_c",
     "cpu_count",
     "kernels",
     "memory",
+    "native",
     "probe",
     "run",
     "shield",

@@ -1,7 +1,7 @@
 """The native core. Each section belongs to one file under csrc/python/."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from types import GenericAlias, ModuleType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, final
@@ -149,23 +149,59 @@ class FutureState:
 @disjoint_base
 class Pool:
     def __new__(
-        cls, max_workers: int, future_type: type[FutureState], eager: bool = False, stack_size: int = 0
+        cls,
+        max_workers: int,
+        future_type: type[FutureState],
+        eager: bool = False,
+        stack_size: int = 0,
+        spin_ns: int = 0,
     ) -> Self: ...
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+    def submit_ranked(
+        self, priority: int, deadline: float | None, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any: ...
     def map_kernel(
         self, kernel: Kernel[..., Any], columns: tuple[tuple[Any, ...], ...], timeout: float | None = None, /
     ) -> Batch: ...
+    def map_calls(
+        self,
+        function: Callable[..., Any],
+        source: Iterator[Any],
+        spread: bool,
+        at_once: bool,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        /,
+    ) -> CallBatch: ...
+    def parallel_for(
+        self, function: Kernel[..., None], begin: int, end: int, grain: int | None, data: object, /
+    ) -> None: ...
+    def map_into(self, out: object, function: Kernel[..., Any], input: object, /) -> None: ...
     def close(self) -> None: ...
     def cancel_queued(self) -> None: ...
     def request_stop(self) -> None: ...
     def join(self, timeout: float | None = None, /) -> bool: ...
     def counts(self) -> tuple[int, int, int]: ...
+    def totals(self) -> tuple[int, int, int, int, int, int]: ...
+    def is_broken(self) -> bool: ...
 
 # batch_type.c
 @final
 class Batch:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
+
+# native.c
+
+def native(address: int, signature: str, name: str, owner: object, /) -> Kernel[..., Any]: ...
+def capsule(object: object, /) -> tuple[str | None, int]: ...
+
+# call_batch_type.c
+@final
+class CallBatch:
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+    def close(self) -> None: ...
 
 # child_type.c
 

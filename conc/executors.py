@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import concurrent.futures
 import itertools
 import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from conc import _core
@@ -19,9 +20,13 @@ from conc._threading_shim import (
     interpreter_is_finishing,
     release_current_thread,
 )
+from conc.pool_stats import PoolStats
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_SPIN_NS = 5_000
+"""How long a worker looks out for work before it parks. On two CPUs it would take one from those who make the work."""
 
 _LOGGER = logging.getLogger("concurrent.futures")
 
@@ -34,6 +39,23 @@ class Future(_core.FutureState, concurrent.futures.Future[_T]):
 
     def __init__(self) -> None:
         pass  # the state is made by __new__; the base's __init__ would make what is made lazily here
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        """Wait in a coroutine; the loop goes on meanwhile.
+
+        Completions reach the loop in batches. Cancelling the await leaves the work as it is. Several loops may await
+        one future.
+        """
+        if not self.done():
+            yield  # one turn of the loop: what is nearly done needs no wake-up, and among many most are
+        if not self.done():
+            from conc.awaiting import Waiter  # asyncio is imported where there is a loop
+
+            waiter = Waiter()
+            self.add_done_callback(waiter)
+            yield from waiter
+        result: _T = self.result()
+        return result
 
     def _log_callback_error(self, callback: Callable[..., object], error: BaseException) -> None:
         _LOGGER.error("exception calling callback %r for %r", callback, self, exc_info=error)
@@ -102,6 +124,10 @@ before_threads_are_joined(_live.drain)
 os.register_at_fork(after_in_child=_live.after_fork_in_child)
 
 
+_QUICK = frozenset({list, tuple, range, str, bytes, bytearray, set, frozenset, dict, array.array})
+"""Types whose iteration runs nobody's code, so that nothing needs to begin before it ends."""
+
+
 def _default_workers() -> int:
     """As the standard pool has it, but counting the CPUs that this process may really use."""
     from conc.cpus import cpu_count
@@ -115,6 +141,30 @@ def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...
         return (tuple(iterables[0]),)
     rows = tuple(zip(*iterables, strict=False))
     return tuple(zip(*rows, strict=True)) if rows else ((),) * len(iterables)
+
+
+class RankedView(concurrent.futures.Executor):
+    """A pool whose tasks go by rank: what ``ThreadPoolExecutor.with_options`` returns. It shares the pool's workers.
+
+    Its ``map`` makes a task with that rank for each item.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, priority: int, deadline: float | None) -> None:
+        self._pool = pool
+        self._priority = priority
+        self._deadline = deadline
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """As the pool's, by this view's rank; the deadline counts from now."""
+        if interpreter_is_finishing():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        workers = self._pool._workers
+        future: Future[_T] = workers.submit_ranked(self._priority, self._deadline, fn, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As the pool's: it has no other workers than this view."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
 class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -155,7 +205,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         self._max_workers = max_workers
-        self._workers = _Workers(max_workers, Future, eager=initializer is not None, stack_size=configured_stack_size())
+        self._workers = _Workers(
+            max_workers,
+            Future,
+            eager=initializer is not None,
+            stack_size=configured_stack_size(),
+            spin_ns=_SPIN_NS if (os.cpu_count() or 1) > 2 else 0,
+        )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer
         self._workers._initargs = tuple(initargs)
@@ -165,7 +221,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         weakref.finalize(self, self._workers.close).atexit = False
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Queue ``fn(*args, **kwargs)`` and return its future.
+        """Queue ``fn(*args, **kwargs)`` and return its future. It runs in a copy of the caller's context variables.
 
         Raises:
             RuntimeError: the pool or the interpreter is shutting down, or no worker could be started.
@@ -181,26 +237,154 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         fn: Callable[..., _T],
         *iterables: Iterable[Any],
         timeout: float | None = None,
-        chunksize: int = 1,
-        **options: Any,
+        chunksize: int = 1,  # noqa: ARG002 (the standard signature)
+        buffersize: int | None = None,
     ) -> Iterator[_T]:
         """An iterator over ``fn(*items)`` for the items of `iterables` in parallel, in order.
 
-        A kernel runs natively in batches, whatever `chunksize` says; for a Python callable `chunksize` has no effect,
-        as in the standard pool of threads.
+        The iterables are consumed and the calls begin at once, as in the standard pool, but no future is made for a
+        call. A kernel runs natively in batches. `chunksize` has no effect, as in the standard pool of threads. Each
+        worker runs its share in one copy of the caller's context variables.
 
         Args:
             timeout: seconds from this call to the last result; None: no limit.
-            options: what this Python's ``Executor.map`` takes besides (3.14: `buffersize`).
+            buffersize: calls that may be ahead of the results asked for; the iterables are consumed as these are. None:
+                no limit. On every version of Python, as in 3.14.
 
         Raises:
             TimeoutError: from the iterator, when a result is not there in time.
+            CancelledError: from the iterator, when ``shutdown(cancel_futures=True)`` dropped the call.
+            TypeError: `buffersize` is no int.
+            ValueError: `buffersize` < 1.
         """
-        if isinstance(fn, _core.Kernel) and not options:
-            if interpreter_is_finishing():
-                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        if interpreter_is_finishing():
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if isinstance(fn, _core.Kernel) and buffersize is None:
             return self._workers.map_kernel(fn, _columns(iterables), timeout)
-        return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize, **options)
+        single = len(iterables) == 1
+        source: Iterator[Any] = iter(iterables[0]) if single else zip(*iterables, strict=False)
+        at_once = all(type(iterable) in _QUICK for iterable in iterables)
+        return self._workers.map_calls(fn, source, not single, at_once, buffersize, timeout)
+
+    def parallel_for(
+        self,
+        function: _core.Kernel[..., None],
+        begin: int,
+        end: int,
+        grain: int | None = None,
+        data: Any = None,
+    ) -> None:
+        """Call a native ``function(begin, end, data)`` for parts of the range, on all workers, until all is done.
+
+        No worker needs the interpreter meanwhile. The parts come in any order; a worker that has done its own takes
+        over half of what another one has left. When a signal handler raises (Ctrl-C), no further part begins, and the
+        call returns once those that run have ended.
+
+        Args:
+            function: of ``conc.native`` or ``conc.compile_c``, with the signature
+                ``void(int64 begin, int64 end, void* data)``.
+            begin, end: ints of 64 bits, begin <= end.
+            grain: integers per call, >= 1; the last call may have fewer. None: as many as take some 10 us.
+            data: any contiguous buffer, whose address each call is given; it is held until all is done. None: NULL.
+
+        Raises:
+            TypeError: `function` has another signature, or `data` no buffer.
+            ValueError: the range or `grain` is wrong.
+            OverflowError: an int needs more than 64 bits.
+            CancelledError: the pool was shut down with `cancel_futures` meanwhile.
+            RuntimeError: the pool takes no more work.
+
+        Example:
+            >>> import conc
+            >>> body = conc.compile_c('''
+            ... void fill(int64_t begin, int64_t end, void *data) {
+            ...     for (int64_t i = begin; i < end; i++) ((double *)data)[i] = i / 2.0;
+            ... }''')
+            >>> values = array.array("d", bytes(8 * 5))
+            >>> with ThreadPoolExecutor(2) as pool:
+            ...     pool.parallel_for(body, 0, 5, data=values)
+            >>> values
+            array('d', [0.0, 0.5, 1.0, 1.5, 2.0])
+        """
+        self._workers.parallel_for(function, begin, end, grain, data)
+
+    def map_into(self, out: Any, function: _core.Kernel[..., Any], *inputs: Any) -> None:
+        """Put ``function(x)`` for each element of the input into `out`, on all workers, until all is done.
+
+        The elements are read and written natively, and no worker needs the interpreter. The values are those of a loop.
+
+        Args:
+            out: a writable, contiguous buffer of doubles or of ints of 64 bits, such as a NumPy array, an
+                ``array.array`` or a memoryview; it may be the input itself.
+            function: of ``conc.native`` or ``conc.compile_c``: "double(double)" or "int64(int64)".
+            inputs: as many as the function has arguments, one: a contiguous buffer of as many elements of that type.
+
+        Raises:
+            TypeError: another signature, another format, or not one input.
+            ValueError: the lengths differ, or `out` and the input overlap in part or are not aligned.
+            BufferError: no such buffer can be had, as of what is read-only.
+            CancelledError, RuntimeError: as ``parallel_for``.
+
+        Example:
+            >>> import conc
+            >>> half = conc.compile_c("double half(double x) { return x / 2; }")
+            >>> out = array.array("d", bytes(8 * 3))
+            >>> with ThreadPoolExecutor(2) as pool:
+            ...     pool.map_into(out, half, array.array("d", [1, 2, 3]))
+            >>> out
+            array('d', [0.5, 1.0, 1.5])
+        """
+        if len(inputs) != 1:
+            raise TypeError(f"the function has one argument, and there are {len(inputs)} inputs")
+        self._workers.map_into(out, function, inputs[0])
+
+    def with_options(self, *, priority: int = 0, deadline: float | None = None) -> RankedView:
+        """A view of this pool whose tasks go by rank.
+
+        The higher priority begins first; of equal ones the earlier deadline, then what was submitted first. A task
+        without a view has priority 0 and no deadline. What runs already is not interrupted.
+
+        Args:
+            priority: any int of 64 bits.
+            deadline: seconds from a task's submission by which it must have begun, >= 0; if it has not, it is not run
+                and its future raises TimeoutError. None: no limit.
+
+        Raises:
+            TypeError: `priority` is no int, or `deadline` no number.
+            OverflowError: `priority` needs more than 64 bits.
+            ValueError: `deadline` is nan.
+
+        Example:
+            >>> with ThreadPoolExecutor(1) as pool:
+            ...     pool.with_options(priority=1).submit(pow, 2, 3).result()
+            8
+        """
+        if not isinstance(priority, int):
+            raise TypeError(f"priority must be an int, not {priority!r}")
+        if not -(2**63) <= priority < 2**63:
+            raise OverflowError(f"priority must fit into 64 bits, not {priority}")
+        _core.deadline(deadline)  # refuses what is no number of seconds
+        return RankedView(self, priority, deadline)
+
+    def stats(self) -> PoolStats:
+        """What the workers are doing and have done; the figures are not taken at exactly the same moment."""
+        workers, idle, queued = self._workers.counts()
+        run, stolen, parked, split, attaches, attach_wait_ns = self._workers.totals()
+        return PoolStats(workers, idle, queued, run, stolen, parked, split, attaches, attach_wait_ns / 1e9)
+
+    @property
+    def _broken(self) -> bool:  # type: ignore[override]
+        """Some look at it, as in the standard pool."""
+        return self._workers.is_broken()
+
+    @property
+    def _threads(self) -> set[threading.Thread]:  # type: ignore[override]
+        """Likewise; of the workers that have run Python."""
+        return {thread for thread in threading.enumerate() if thread.ident in self._workers._idents}
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more work; with `wait`, return when every worker is gone.

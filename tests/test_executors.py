@@ -570,3 +570,37 @@ def test_pools_may_be_made_while_exit_drains() -> None:
         live.drain()
     live.drain()
     assert Pool.drained == len(kept)
+
+
+def test_a_task_waits_for_tasks_of_its_own_pool() -> None:
+    """With one worker: the standard pool would wait for ever."""
+
+    def add_up(n: int) -> int:
+        return n + (pool.submit(add_up, n - 1).result() if n else 0)
+
+    before = os_threads()
+    with conc.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(add_up, 50).result() == 50 * 51 // 2
+        until(lambda: os_threads() <= before + 1, "those who made up for the waiting ones are gone")
+        assert pool.submit(add_up, 3).result() == 6
+
+
+def test_another_pools_future_adds_no_worker(gate: threading.Event) -> None:
+    """A pool of one worker runs one task at a time, also while it waits for somebody else's."""
+    running: list[int] = []
+
+    def wait_for(other: Any, number: int) -> list[int]:
+        running.append(number)
+        other.result()
+        seen = list(running)
+        running.remove(number)
+        return seen
+
+    with conc.ThreadPoolExecutor(1) as one, conc.ThreadPoolExecutor(1) as another:
+        blocked = another.submit(gate.wait)
+        queued = another.submit(int)
+        futures = [one.submit(wait_for, queued, number) for number in range(3)]
+        until(futures[0].running, "the first waits")
+        gate.set()
+        assert blocked.result()
+        assert [future.result() for future in futures] == [[0], [1], [2]]

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "kernels/batch.h"
+#include "os/clock.h"
 #include "os/registry.h"
 #include "python/errors.h"
 #include "python/kernel_type.h"
@@ -55,6 +56,13 @@ let_go(BatchObject *self)
     if (self->range == NULL)
         return;
     conc_range_cancel(self->range);
+    if (self->kernel->owner != NULL && self->generation == conc_fork_generation()) {
+        /* The code may go with us: what runs comes to the end of its item first. */
+        Py_BEGIN_ALLOW_THREADS          /* uses: self->range */
+        while (conc_range_wait_ended(self->range, CONC_FOREVER) != 0)
+            continue;
+        Py_END_ALLOW_THREADS
+    }
     conc_range_release(self->range);
     self->range = NULL;
     self->batch = NULL;
@@ -76,14 +84,14 @@ batch_dealloc(PyObject *op)
 
 /* Parses the items into the batch up to the first that cannot be, as map would run up to it; its error is kept. */
 static void
-parse_items(BatchObject *self, CoreState *core, struct conc_kernel_batch *batch, PyObject *columns)
+parse_items(BatchObject *self, struct conc_kernel_batch *batch, PyObject *columns)
 {
     size_t width = (size_t)PyTuple_GET_SIZE(columns);
     PyObject *args[MAX_COLUMNS];
     for (size_t i = 0; i < batch->count; i++, self->count++) {
         for (size_t column = 0; column < width; column++)
             args[column] = PyTuple_GET_ITEM(PyTuple_GET_ITEM(columns, (Py_ssize_t)column), (Py_ssize_t)i);
-        if (self->kernel->binding->parse(core, conc_kernel_batch_state(batch, i), args, width, NULL) < 0) {
+        if (self->kernel->binding->parse(self->kernel, conc_kernel_batch_state(batch, i), args, width, NULL) < 0) {
             self->parse_error = conc_take_exception();
             return;
         }
@@ -126,7 +134,7 @@ start(BatchObject *self, PoolObject *pool, PyObject *columns)
         PyErr_NoMemory();
         return -1;
     }
-    parse_items(self, pool->core, batch, columns);
+    parse_items(self, batch, columns);
     unsigned width = conc_pool_max_workers(pool->pool);
     const struct conc_range_attr attr = {
         .count = self->count,

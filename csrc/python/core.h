@@ -114,6 +114,7 @@ typedef struct {
     PyTypeObject *future_state_type;
     PyTypeObject *pool_type;
     PyTypeObject *batch_type;
+    PyTypeObject *call_batch_type;
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
@@ -159,7 +160,9 @@ int conc_thread_type_exec(PyObject *module);
 int conc_thread_handle_exec(PyObject *module);
 int conc_future_exec(PyObject *module);
 int conc_pool_exec(PyObject *module);
+int conc_native_exec(PyObject *module);
 int conc_batch_exec(PyObject *module);
+int conc_call_batch_exec(PyObject *module);
 int conc_child_exec(PyObject *module);
 int conc_relay_exec(PyObject *module);
 int conc_memory_exec(PyObject *module);

@@ -3,6 +3,7 @@
 #include "python/future_change.h"
 
 #include "os/clock.h"
+#include "os/park.h"
 #include "python/attach.h"
 #include "sync/stop.h"
 
@@ -179,8 +180,13 @@ conc_future_make_change(FutureObject *self, struct conc_future_change *change)
     Py_END_CRITICAL_SECTION();
     if (!applied)
         rc = change_under_condition(self, change);
-    if (change->made && conc_future_is_final(change->to) && !conc_future_is_final(change->found))
-        conc_complete(&self->done);
+    if (change->made && conc_future_is_final(change->to) && !conc_future_is_final(change->found)) {
+        /* A callback may take long: who waits is woken before. */
+        if (change->unwoken != NULL && change->callbacks == NULL)
+            *change->unwoken = conc_complete_unwoken(&self->done);
+        else
+            conc_complete(&self->done);
+    }
     if (change->callbacks != NULL) {
         PyObject *error = rc < 0 ? conc_take_exception() : NULL;
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(change->callbacks); i++)
@@ -252,18 +258,25 @@ conc_future_fail(FutureObject *self, PyObject *exception)
     make_change_or_report(self, &change);
 }
 
+_Atomic(uint32_t) *
+conc_future_finish_unwoken(FutureObject *self, PyObject *result)
+{
+    _Atomic(uint32_t) *unwoken = NULL;
+    PyObject *exception = result == NULL ? conc_take_exception() : NULL;
+    struct conc_future_change change = conc_future_finishing(result, exception);
+    change.unwoken = &unwoken;
+    make_change_or_report(self, &change);
+    Py_XDECREF(result);
+    Py_XDECREF(exception);
+    return unwoken;
+}
+
 void
 conc_future_finish(FutureObject *self, PyObject *result)
 {
-    if (result == NULL) {
-        PyObject *exception = conc_take_exception();
-        conc_future_fail(self, exception);
-        Py_DECREF(exception);
-        return;
-    }
-    struct conc_future_change change = conc_future_finishing(result, NULL);
-    make_change_or_report(self, &change);
-    Py_DECREF(result);
+    _Atomic(uint32_t) *unwoken = conc_future_finish_unwoken(self, result);
+    if (unwoken != NULL)
+        conc_unpark(unwoken, CONC_UNPARK_ALL);
 }
 
 void

@@ -31,7 +31,7 @@ struct FutureObject {
     PyObject_HEAD
     struct conc_completion done;        /* complete from CANCELLED or FINISHED on */
     atomic_int state;                   /* enum future_state */
-    bool of_pool;                       /* constant */
+    struct conc_pool *pool;             /* whose worker completes it, or NULL; constant; only compared, may be gone */
     uint32_t generation;                /* fork generation of its making; constant */
     /* By the critical section; owned or NULL: */
     PyObject *result;
@@ -62,6 +62,7 @@ struct conc_future_change {
     enum future_state to;
     PyObject *result, *exception;       /* borrowed; for FINISHED */
     const char *tell;                   /* the method of each of the condition's waiters, or NULL */
+    _Atomic(uint32_t) **unwoken;        /* where to leave the word of threads that wait, for conc_unpark(); NULL: wake them */
     /* Out: */
     bool made;
     enum future_state found;            /* the state before */

@@ -11,6 +11,7 @@
 #include "python/errors.h"
 #include "python/future_change.h"
 #include "python/wait.h"
+#include "sched/pool.h"
 
 /* concurrent.futures' own words. */
 static const char *const state_names[] = {
@@ -24,14 +25,14 @@ static const char *const state_names[] = {
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 FutureObject *
-conc_future_new(PyTypeObject *type, bool of_pool)
+conc_future_new(PyTypeObject *type, struct conc_pool *pool)
 {
     FutureObject *self = FutureObject_CAST(type->tp_alloc(type, 0));
     if (self == NULL)
         return NULL;
     conc_completion_init(&self->done);
     atomic_init(&self->state, FUTURE_PENDING);
-    self->of_pool = of_pool;
+    self->pool = pool;
     self->generation = conc_fork_generation();
     return self;
 }
@@ -39,7 +40,7 @@ conc_future_new(PyTypeObject *type, bool of_pool)
 static PyObject *
 future_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
-    return (PyObject *)conc_future_new(type, false);    /* a subclass's __init__ judges the arguments */
+    return (PyObject *)conc_future_new(type, NULL);    /* a subclass's __init__ judges the arguments */
 }
 
 static int
@@ -235,12 +236,15 @@ wait_done(FutureObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
     if (conc_parse_timeout(timeout, &deadline) < 0)
         return -1;
     if (!conc_future_is_final(conc_future_state(self))) {
-        if (self->of_pool && self->generation != conc_fork_generation()) {
+        if (self->pool != NULL && self->generation != conc_fork_generation()) {
             PyErr_SetString(PyExc_RuntimeError,
                             "this future's worker is in the process that this one was forked from; submit again here");
             return -1;
         }
+        bool blocks = self->pool != NULL && conc_worker_blocks(self->pool);
         int err = conc_wait(wait_completion, &self->done, deadline);
+        if (blocks)
+            conc_worker_resumes(self->pool);
         if (err == -EINTR)
             return -1;
         if (err == -ETIMEDOUT) {

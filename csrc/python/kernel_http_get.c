@@ -43,7 +43,7 @@ parse_url(PyObject *url, char **out)
 }
 
 static int
-parse(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+parse(KernelObject *Py_UNUSED(kernel), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     struct conc_http_get *get = state;
     if (conc_kernel_check_arguments("http_get", 1, 2, nargs, kwnames) < 0)

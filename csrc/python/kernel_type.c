@@ -107,7 +107,7 @@ kernel_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *
         unsigned char bytes[SMALL_STATE];
     } small;
     memset(small.bytes, 0, kernel->state_size);
-    if (self->binding->parse(self->core, small.bytes, args, nargs, kwnames) == 0)
+    if (self->binding->parse(self, small.bytes, args, nargs, kwnames) == 0)
         value = run_here(self, small.bytes);
     if (kernel->drop != NULL)
         kernel->drop(small.bytes);
@@ -119,20 +119,24 @@ kernel_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *
 static PyObject *
 kernel_repr(PyObject *op)
 {
-    return PyUnicode_FromFormat("<native kernel %s>", KernelObject_CAST(op)->binding->core->name);
+    KernelObject *self = KernelObject_CAST(op);
+    if (self->name != NULL)
+        return PyUnicode_FromFormat("<native function %U, %s>", self->name, self->binding->core->name);
+    return PyUnicode_FromFormat("<native kernel %s>", self->binding->core->name);
 }
 
 static PyObject *
 kernel_get_name(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyUnicode_FromString(KernelObject_CAST(op)->binding->core->name);
+    KernelObject *self = KernelObject_CAST(op);
+    return self->name != NULL ? Py_NewRef(self->name) : PyUnicode_FromString(self->binding->core->name);
 }
 
 static PyObject *
 kernel_get_text_signature(PyObject *op, void *Py_UNUSED(closure))
 {
     const struct conc_kernel_binding *binding = KernelObject_CAST(op)->binding;
-    const char *begin = binding->doc + strlen(binding->core->name);
+    const char *begin = strchr(binding->doc, '(');
     const char *end = strstr(begin, SIGNATURE_END);
     return PyUnicode_FromStringAndSize(begin, end + 1 - begin);
 }
@@ -150,7 +154,7 @@ static PyObject *
 kernel_getattro(PyObject *op, PyObject *name)
 {
     if (PyUnicode_CompareWithASCIIString(name, "__module__") == 0)
-        return PyUnicode_FromString("conc.kernels");
+        return PyUnicode_FromString(KernelObject_CAST(op)->name == NULL ? "conc.kernels" : "conc.natives");
     if (PyUnicode_CompareWithASCIIString(name, "__doc__") == 0)
         return kernel_doc(KernelObject_CAST(op)->binding);
     return PyObject_GenericGetAttr(op, name);
@@ -160,6 +164,10 @@ kernel_getattro(PyObject *op, PyObject *name)
 static PyObject *
 kernel_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    if (KernelObject_CAST(op)->name != NULL) {
+        PyErr_Format(PyExc_TypeError, "cannot pickle %R: its code is in this process alone", op);
+        return NULL;
+    }
     return kernel_get_name(op, NULL);
 }
 
@@ -174,6 +182,7 @@ static int
 kernel_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(KernelObject_CAST(op)->owner);
     return 0;
 }
 
@@ -182,6 +191,8 @@ kernel_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    Py_XDECREF(KernelObject_CAST(op)->name);
+    Py_XDECREF(KernelObject_CAST(op)->owner);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -239,12 +250,22 @@ conc_kernel_type_exec(PyObject *module)
 PyObject *
 conc_kernel_new(CoreState *core, const struct conc_kernel_binding *binding)
 {
+    return conc_kernel_new_native(core, binding, NULL, NULL, NULL);
+}
+
+PyObject *
+conc_kernel_new_native(CoreState *core, const struct conc_kernel_binding *binding, void (*function)(void),
+                       PyObject *name, PyObject *owner)
+{
     KernelObject *self = PyObject_GC_New(KernelObject, core->kernel_type);
     if (self == NULL)
         return NULL;
     self->binding = binding;
     self->vectorcall = kernel_vectorcall;
     self->core = core;
+    self->function = function;
+    self->name = Py_XNewRef(name);
+    self->owner = Py_XNewRef(owner);
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
@@ -272,7 +293,7 @@ conc_kernel_state_new(KernelObject *kernel, PyObject *const *args, size_t nargs,
         PyErr_NoMemory();
         return NULL;
     }
-    if (binding->parse(kernel->core, state, args, nargs, kwnames) < 0) {
+    if (binding->parse(kernel, state, args, nargs, kwnames) < 0) {
         conc_kernel_state_free(binding->core, state);
         return NULL;
     }

@@ -9,13 +9,15 @@
 #include "python/core.h"
 #include "kernels/kernel.h"
 
+typedef struct KernelObject KernelObject;
+
 struct conc_kernel_binding {
     const struct conc_kernel *core;
     const char *doc;                /* for help(): "name(arg)\n--\n\ntext" */
 
     /* Reads the arguments (vectorcall convention) into the zeroed `state`. 0, or -1 with an exception set; what it had
      * put into the state by then is freed by core->drop. Keeps no reference to a Python object. */
-    int (*parse)(CoreState *core, void *state, PyObject *const *args, size_t nargs, PyObject *kwnames);
+    int (*parse)(KernelObject *kernel, void *state, PyObject *const *args, size_t nargs, PyObject *kwnames);
 
     /* [owned] the value for Python of a state whose run() returned 0. */
     PyObject *(*result)(CoreState *core, void *state);
@@ -24,17 +26,25 @@ struct conc_kernel_binding {
     void (*raise)(CoreState *core, void *state, int err);
 };
 
-typedef struct {
+struct KernelObject {
     PyObject_HEAD
     const struct conc_kernel_binding *binding;      /* constant */
     vectorcallfunc vectorcall;
     CoreState *core;                                /* borrowed: the type keeps the module alive */
-} KernelObject;
+    /* Of a user's function (conc.native); NULL for a kernel that comes with conc; constant: */
+    void (*function)(void);                         /* what it is by its binding */
+    PyObject *name;                                 /* owned str */
+    PyObject *owner;                                /* owned: keeps the function's code */
+};
 
 #define KernelObject_CAST(op) ((KernelObject *)(op))
 
 /* [owned] a new Kernel of `binding`, which must be static. */
 PyObject *conc_kernel_new(CoreState *core, const struct conc_kernel_binding *binding);
+
+/* [owned] the same for a user's function, which `owner` keeps alive, under `name`. */
+PyObject *conc_kernel_new_native(CoreState *core, const struct conc_kernel_binding *binding, void (*function)(void),
+                                 PyObject *name, PyObject *owner);
 
 /* The value of a state whose run() returned `err`, or NULL with the exception: what every actor ends with. */
 PyObject *conc_kernel_finish(KernelObject *kernel, void *state, int err);

@@ -55,13 +55,13 @@ parse_factoring(const char *kernel, struct conc_factoring *f, PyObject *const *a
 }
 
 static int
-parse_prime_factors(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+parse_prime_factors(KernelObject *Py_UNUSED(kernel), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     return parse_factoring("prime_factors", state, args, nargs, kwnames);
 }
 
 static int
-parse_trial_divisions(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+parse_trial_divisions(KernelObject *Py_UNUSED(kernel), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     return parse_factoring("trial_divisions", state, args, nargs, kwnames);
 }
@@ -95,7 +95,7 @@ result_trial_divisions(CoreState *Py_UNUSED(core), void *state)
 /* -- spin, sleep ------------------------------------------------------------------------------------------------- */
 
 static int
-parse_spin(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+parse_spin(KernelObject *Py_UNUSED(kernel), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     struct conc_spin *spin = state;
     if (conc_kernel_check_arguments("spin", 1, 1, nargs, kwnames) < 0)
@@ -111,7 +111,7 @@ result_spin(CoreState *Py_UNUSED(core), void *state)
 }
 
 static int
-parse_sleep(CoreState *Py_UNUSED(core), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
+parse_sleep(KernelObject *Py_UNUSED(kernel), void *state, PyObject *const *args, size_t nargs, PyObject *kwnames)
 {
     struct conc_sleep *sleep = state;
     if (conc_kernel_check_arguments("sleep", 1, 1, nargs, kwnames) < 0)

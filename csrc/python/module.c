@@ -30,7 +30,9 @@ core_exec(PyObject *module)
         conc_thread_handle_exec,
         conc_future_exec,
         conc_pool_exec,
+        conc_native_exec,
         conc_batch_exec,
+        conc_call_batch_exec,
         conc_child_exec,
         conc_relay_exec,
         conc_memory_exec,
@@ -54,6 +56,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->future_state_type);
     Py_VISIT(state->pool_type);
     Py_VISIT(state->batch_type);
+    Py_VISIT(state->call_batch_type);
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
     Py_VISIT(state->arena_type);
@@ -84,6 +87,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->future_state_type);
     Py_CLEAR(state->pool_type);
     Py_CLEAR(state->batch_type);
+    Py_CLEAR(state->call_batch_type);
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
     Py_CLEAR(state->arena_type);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "os/clock.h"
+#include "os/park.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/wait.h"
@@ -23,6 +24,7 @@ struct local {
     PoolObject *pool;                   /* a reference, taken by retain */
     bool entered;
     unsigned burst;                     /* tasks since the last breath */
+    _Atomic(uint32_t) *unwoken;         /* threads that wait for the last task: woken once we have let go, or go on */
 };
 
 /* ---- the worker ---------------------------------------------------------------------------------------------------- */
@@ -67,11 +69,40 @@ enter_python(struct conc_worker *worker, struct local *local)
     return entered == NULL ? -1 : 0;
 }
 
+/* Attaches, and counts how often and how long that took. */
+static void
+attach(struct local *local)
+{
+    if (local->attachment.attached)
+        return;
+    int64_t before = conc_now_ns();
+    conc_attach(&local->attachment);
+    atomic_fetch_add_explicit(&local->pool->attaches, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&local->pool->attach_wait_ns, conc_now_ns() - before, memory_order_relaxed);
+}
+
+static void
+wake_waiting(struct local *local)
+{
+    if (local->unwoken != NULL)
+        conc_unpark(local->unwoken, CONC_UNPARK_ALL);
+    local->unwoken = NULL;
+}
+
+void
+conc_pool_worker_finish(struct conc_worker *worker, FutureObject *future, PyObject *result)
+{
+    struct local *local = conc_worker_local(worker);
+    wake_waiting(local);
+    local->unwoken = conc_future_finish_unwoken(future, result);
+}
+
 void
 conc_pool_worker_attach(struct conc_worker *worker)
 {
     struct local *local = conc_worker_local(worker);
-    conc_attach(&local->attachment);
+    wake_waiting(local);
+    attach(local);
     if (!local->entered && enter_python(worker, local) < 0)
         PyErr_WriteUnraisable((PyObject *)local->pool);     /* a name could not be given: the work still can be done */
 }
@@ -82,6 +113,7 @@ conc_pool_worker_detach(struct conc_worker *worker)
     struct local *local = conc_worker_local(worker);
     local->burst = 0;
     conc_detach(&local->attachment);
+    wake_waiting(local);
 }
 
 void
@@ -91,7 +123,7 @@ conc_pool_worker_breathe(struct conc_worker *worker)
     if (++local->burst < BURST)
         return;
     conc_pool_worker_detach(worker);
-    conc_attach(&local->attachment);
+    attach(local);
 }
 
 static void
@@ -147,13 +179,14 @@ hook_end(struct conc_worker *worker)
 static PyObject *
 pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"max_workers", "future_type", "eager", "stack_size", NULL};
+    static char *keywords[] = {"max_workers", "future_type", "eager", "stack_size", "spin_ns", NULL};
     unsigned int max_workers;
     PyObject *future_type;
     int eager = 0;
     Py_ssize_t stack_size = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|pn:Pool", keywords, &max_workers, &PyType_Type, &future_type,
-                                     &eager, &stack_size))
+    long long spin_ns = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "IO!|pnL:Pool", keywords, &max_workers, &PyType_Type, &future_type,
+                                     &eager, &stack_size, &spin_ns))
         return NULL;
     CoreState *core = conc_core_state_of(type);
     if (!PyType_IsSubtype((PyTypeObject *)future_type, core->future_state_type)) {
@@ -170,6 +203,7 @@ pool_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     const struct conc_pool_attr attr = {
         .max_workers = max_workers,
         .stack_size = (size_t)stack_size,
+        .spin_ns = spin_ns,
         .detach = conc_detach_python,
         .hooks = {hook_retain, hook_release, hook_begin, hook_enter, conc_pool_worker_detach, hook_end},
         .ctx = self,
@@ -244,7 +278,28 @@ pool_submit(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
         PyErr_SetString(PyExc_TypeError, "submit() missing 1 required positional argument: 'function'");
         return NULL;
     }
-    return conc_pool_submit_call(PoolObject_CAST(op), args, nargs, kwnames);
+    return conc_pool_submit_call(PoolObject_CAST(op), args, nargs, kwnames, NULL);
+}
+
+PyDoc_STRVAR(submit_ranked_doc,
+"submit_ranked($self, priority, deadline, function, /, *args, **kwargs)\n--\n\n"
+"As submit(). The higher priority begins first, of equal ones the earlier deadline (seconds from now, or None); what has\n"
+"not begun by then ends in a TimeoutError.");
+
+static PyObject *
+pool_submit_ranked(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    struct conc_rank rank;
+    if (nargs < 3) {
+        PyErr_Format(PyExc_TypeError, "submit_ranked() takes at least 3 positional arguments (%zd given)", nargs);
+        return NULL;
+    }
+    rank.priority = PyLong_AsLongLong(args[0]);
+    if (rank.priority == -1 && PyErr_Occurred())
+        return NULL;
+    if (conc_parse_timeout(args[1], &rank.deadline_ns) < 0)
+        return NULL;
+    return conc_pool_submit_call(PoolObject_CAST(op), args + 2, nargs - 2, kwnames, &rank);
 }
 
 PyDoc_STRVAR(map_kernel_doc,
@@ -265,6 +320,43 @@ pool_map_kernel(PyObject *op, PyObject *args)
         return NULL;
     return conc_batch_new(self, KernelObject_CAST(kernel), columns, deadline);
 }
+
+PyObject *
+conc_pool_raise_dropped(PoolObject *pool)
+{
+    if (atomic_load(&pool->broken))
+        return conc_pool_raise_submit(-EPIPE);
+    return conc_raise_imported("concurrent.futures", "CancelledError", NULL);
+}
+
+PyDoc_STRVAR(map_calls_doc,
+"map_calls($self, function, source, spread, at_once, buffersize=None, timeout=None, /)\n--\n\n"
+"An iterator over function(item), or function(*item) if `spread`, for the items of the iterator `source`, in order.");
+
+static PyObject *
+pool_map_calls(PyObject *op, PyObject *args)
+{
+    PyObject *function, *source, *buffer_size = Py_None, *timeout = Py_None;
+    int spread, at_once;
+    int64_t deadline;
+    if (!PyArg_ParseTuple(args, "OOpp|OO:map_calls", &function, &source, &spread, &at_once, &buffer_size, &timeout))
+        return NULL;
+    size_t most = buffer_size == Py_None ? SIZE_MAX : PyLong_AsSize_t(buffer_size);
+    if (most == (size_t)-1 && PyErr_Occurred())
+        return NULL;
+    if (!PyIter_Check(source)) {
+        PyErr_Format(PyExc_TypeError, "source must be an iterator, not %R", source);
+        return NULL;
+    }
+    if (conc_parse_timeout(timeout, &deadline) < 0)
+        return NULL;
+    return conc_call_batch_new(PoolObject_CAST(op), function, source, spread != 0, at_once != 0, most, deadline);
+}
+
+PyDoc_STRVAR(parallel_for_doc,
+"parallel_for($self, function, begin, end, grain, data, /)\n--\n\nSee conc.ThreadPoolExecutor.parallel_for().");
+PyDoc_STRVAR(map_into_doc,
+"map_into($self, out, function, input, /)\n--\n\nSee conc.ThreadPoolExecutor.map_into().");
 
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nTake no more tasks; what is queued still runs.");
 
@@ -333,19 +425,48 @@ pool_counts(PyObject *op, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(IIn)", stats.workers, stats.idle, (Py_ssize_t)stats.queued);
 }
 
+PyDoc_STRVAR(totals_doc,
+"totals($self, /)\n--\n\n"
+"(run, stolen, parked, split, attaches, attach_wait_ns) since the pool was made; see conc.PoolStats.");
+
+static PyObject *
+pool_totals(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PoolObject *self = PoolObject_CAST(op);
+    struct conc_pool_stats stats;
+    conc_pool_read_stats(self->pool, &stats);
+    return Py_BuildValue("(KKKKKL)", (unsigned long long)stats.run, (unsigned long long)stats.stolen,
+                         (unsigned long long)stats.parked, (unsigned long long)stats.split,
+                         (unsigned long long)atomic_load(&self->attaches), (long long)atomic_load(&self->attach_wait_ns));
+}
+
+PyDoc_STRVAR(is_broken_doc, "is_broken($self, /)\n--\n\nWhether an initializer failed, so that the pool takes no work.");
+
+static PyObject *
+pool_is_broken(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(atomic_load(&PoolObject_CAST(op)->broken));
+}
+
 static PyMethodDef pool_methods[] = {
     {"submit", (PyCFunction)(void (*)(void))pool_submit, METH_FASTCALL | METH_KEYWORDS, submit_doc},
+    {"submit_ranked", (PyCFunction)(void (*)(void))pool_submit_ranked, METH_FASTCALL | METH_KEYWORDS, submit_ranked_doc},
+    {"map_calls", pool_map_calls, METH_VARARGS, map_calls_doc},
     {"map_kernel", pool_map_kernel, METH_VARARGS, map_kernel_doc},
+    {"parallel_for", conc_pool_parallel_for, METH_VARARGS, parallel_for_doc},
+    {"map_into", conc_pool_map_into, METH_VARARGS, map_into_doc},
     {"close", pool_close, METH_NOARGS, close_doc},
     {"cancel_queued", pool_cancel_queued, METH_NOARGS, cancel_queued_doc},
     {"request_stop", pool_request_stop, METH_NOARGS, request_stop_doc},
     {"join", (PyCFunction)(void (*)(void))pool_join, METH_FASTCALL, join_doc},
     {"counts", pool_counts, METH_NOARGS, counts_doc},
+    {"totals", pool_totals, METH_NOARGS, totals_doc},
+    {"is_broken", pool_is_broken, METH_NOARGS, is_broken_doc},
     {NULL, NULL, 0, NULL},
 };
 
 PyDoc_STRVAR(pool_doc,
-"Pool(max_workers, future_type, eager=False, stack_size=0)\n--\n\n"
+"Pool(max_workers, future_type, eager=False, stack_size=0, spin_ns=0)\n--\n\n"
 "Native workers for Python calls and kernels. A subclass gives _enter_worker(index), _leave_worker() and\n"
 "_log_initializer_error(error), which workers call attached; eager: as soon as they start.");
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "python/errors.h"
 #include "python/future_type.h"
 #include "python/pool_type.h"
@@ -17,6 +18,8 @@ struct call_task {
     struct conc_task task;
     PoolObject *pool;                   /* owned */
     FutureObject *future;               /* owned */
+    PyObject *context;                  /* owned: the submitter's contextvars at that time, for this call alone */
+    int64_t deadline_ns;                /* it is not to begin later */
     PyObject *function;                 /* owned */
     PyObject *kwnames;                  /* owned tuple or NULL */
     Py_ssize_t nargs;                   /* positional */
@@ -29,8 +32,24 @@ struct kernel_task {
     PoolObject *pool;                   /* owned */
     FutureObject *future;               /* owned */
     KernelObject *kernel;               /* owned */
+    int64_t deadline_ns;                /* it is not to begin later */
     void *state;                        /* owned */
 };
+
+/* Whether the time to begin is over; asks no clock where there is no deadline. */
+static bool
+is_late(int64_t deadline_ns)
+{
+    return deadline_ns != CONC_FOREVER && conc_now_ns() > deadline_ns;
+}
+
+/* Attached. */
+static PyObject *
+raise_late(void)
+{
+    PyErr_SetString(PyExc_TimeoutError, "the task had not begun by its deadline");
+    return NULL;
+}
 
 /* Attached: the pool drops the task unrun. */
 static void
@@ -53,9 +72,29 @@ call_free(struct call_task *call)
     for (Py_ssize_t i = 0; i < call->total; i++)
         Py_DECREF(call->args[i]);
     Py_DECREF(call->function);
+    Py_DECREF(call->context);
     Py_DECREF(call->future);
     Py_DECREF(call->pool);
     conc_free(call);
+}
+
+/* Attached, for a call whose future was claimed. */
+static PyObject *
+call_function(struct call_task *call)
+{
+    if (is_late(call->deadline_ns))
+        return raise_late();
+    if (PyContext_Enter(call->context) < 0)
+        return NULL;
+    PyObject *result = PyObject_Vectorcall(call->function, call->args, (size_t)call->nargs, call->kwnames);
+    PyObject *error = result == NULL ? conc_take_exception() : NULL;
+    if (PyContext_Exit(call->context) < 0)
+        PyErr_WriteUnraisable(call->function);
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+    return result;
 }
 
 static void
@@ -66,8 +105,7 @@ call_run(struct conc_task *task, struct conc_worker *worker)
     if (!conc_future_claim(call->future))
         conc_future_notify_cancelled(call->future);
     else
-        conc_future_finish(call->future,
-                           PyObject_Vectorcall(call->function, call->args, (size_t)call->nargs, call->kwnames));
+        conc_pool_worker_finish(worker, call->future, call_function(call));
     call_free(call);
     conc_pool_worker_breathe(worker);
 }
@@ -89,8 +127,10 @@ call_new(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
         PyErr_NoMemory();
         return NULL;
     }
-    call->future = conc_future_new(pool->future_type, true);
+    call->context = PyContext_CopyCurrent();
+    call->future = call->context == NULL ? NULL : conc_future_new(pool->future_type, pool->pool);
     if (call->future == NULL) {
+        Py_XDECREF(call->context);
         conc_free(call);
         return NULL;
     }
@@ -106,13 +146,14 @@ call_new(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
 }
 
 static PyObject *
-submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const struct conc_rank *rank)
 {
     struct call_task *call = call_new(pool, args, nargs, kwnames);
     if (call == NULL)
         return NULL;
     PyObject *future = Py_NewRef((PyObject *)call->future);     /* the task may be gone once it is submitted */
-    int err = conc_pool_submit(pool->pool, &call->task);
+    call->deadline_ns = rank == NULL ? CONC_FOREVER : rank->deadline_ns;
+    int err = conc_pool_submit_ranked(pool->pool, &call->task, rank);
     if (err != 0) {
         call_free(call);
         Py_DECREF(future);
@@ -141,11 +182,13 @@ kernel_task_run(struct conc_task *base, struct conc_worker *worker)
     conc_pool_worker_detach(worker);
     bool claimed = conc_future_claim(task->future);
     int err = 0;
-    if (claimed)
+    bool late = claimed && is_late(task->deadline_ns);
+    if (claimed && !late)
         err = task->kernel->binding->core->run(task->state, conc_pool_stop(task->pool->pool));
     conc_pool_worker_attach(worker);
     if (claimed)
-        conc_future_finish(task->future, conc_kernel_finish(task->kernel, task->state, err));
+        conc_pool_worker_finish(worker, task->future,
+                                late ? raise_late() : conc_kernel_finish(task->kernel, task->state, err));
     else
         conc_future_notify_cancelled(task->future);
     kernel_task_free(task);
@@ -168,7 +211,7 @@ kernel_task_new(PoolObject *pool, KernelObject *kernel)
         PyErr_NoMemory();
         return NULL;
     }
-    task->future = conc_future_new(pool->future_type, true);
+    task->future = conc_future_new(pool->future_type, pool->pool);
     if (task->future == NULL) {
         conc_free(task);
         return NULL;
@@ -180,7 +223,8 @@ kernel_task_new(PoolObject *pool, KernelObject *kernel)
 }
 
 static PyObject *
-submit_kernel(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+submit_kernel(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+              const struct conc_rank *rank)
 {
     KernelObject *kernel = KernelObject_CAST(args[0]);
     struct kernel_task *task = kernel_task_new(pool, kernel);
@@ -194,7 +238,8 @@ submit_kernel(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObjec
         kernel_task_free(task);
         return future;
     }
-    int err = conc_pool_submit(pool->pool, &task->task);
+    task->deadline_ns = rank == NULL ? CONC_FOREVER : rank->deadline_ns;
+    int err = conc_pool_submit_ranked(pool->pool, &task->task, rank);
     if (err != 0) {
         kernel_task_free(task);
         Py_DECREF(future);
@@ -204,9 +249,10 @@ submit_kernel(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObjec
 }
 
 PyObject *
-conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+conc_pool_submit_call(PoolObject *pool, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                      const struct conc_rank *rank)
 {
     if (Py_IS_TYPE(args[0], pool->core->kernel_type))
-        return submit_kernel(pool, args, nargs, kwnames);
-    return submit_call(pool, args, nargs, kwnames);
+        return submit_kernel(pool, args, nargs, kwnames, rank);
+    return submit_call(pool, args, nargs, kwnames, rank);
 }

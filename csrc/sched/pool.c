@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched/pool.c - the life cycle of a pool and how tasks come in. */
+/* sched/pool.c - the life cycle of a pool: made, closed or broken, ended, and what is left of it after a fork. */
 #include "sched/pool.h"
 
 #include <errno.h>
@@ -28,18 +28,31 @@ unlock_after_fork(struct conc_fork_hook *hook)
 }
 
 /* The workers stayed in the parent, and so did the tasks: they run there. What a task owns is not freed here, since
- * its owner's locks may be held by a thread that does not exist any more. */
+ * its owner's locks may be held by a thread that does not exist any more. One of the workers may be this very thread,
+ * which goes on with its task: none is used again, and all are freed with the pool. */
 static void
 forget_parent(struct conc_fork_hook *hook)
 {
     struct conc_pool *pool = pool_of_hook(hook);
     pool->from_parent = true;
     pool->workers = 0;
+    pool->blocked = 0;
+    pool->watching = 0;
     pool->idle = NULL;
-    pool->idle_count = 0;
+    pool->free = NULL;
     pool->left_count = 0;
+    struct conc_worker **tail = &pool->inherited;
+    while (*tail != NULL)
+        tail = &(*tail)->next_listed;
+    *tail = atomic_load_explicit(&pool->listed, memory_order_relaxed);
+    atomic_store_explicit(&pool->listed, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pool->idle_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->urgent, false, memory_order_relaxed);
     conc_queue_init(&pool->queue);
-    bool over = pool->phase != CONC_POOL_OPEN && !conc_completion_done(&pool->ended);
+    pool->ranked.length = 0;
+    bool over = atomic_load_explicit(&pool->phase, memory_order_relaxed) != CONC_POOL_OPEN &&
+                !conc_completion_done(&pool->ended);
     pool->end_claimed |= over;
     conc_lock_init(&pool->lock);
     if (over)
@@ -60,10 +73,22 @@ conc_pool_create(const struct conc_pool_attr *attr, struct conc_pool **out)
     conc_completion_init(&pool->ended);
     conc_lock_init(&pool->lock);
     conc_queue_init(&pool->queue);
+    conc_ranked_init(&pool->ranked);
     pool->fork_hook = (struct conc_fork_hook){lock_for_fork, unlock_after_fork, forget_parent, NULL, NULL};
     conc_registry_add_fork_hook(&pool->fork_hook);
     *out = pool;
     return 0;
+}
+
+static void
+free_workers(struct conc_worker *worker)
+{
+    while (worker != NULL) {
+        struct conc_worker *next = worker->next_listed;
+        conc_deque_destroy(&worker->deque);
+        conc_free(worker);
+        worker = next;
+    }
 }
 
 void
@@ -72,120 +97,34 @@ conc_pool_release(struct conc_pool *pool)
     if (!conc_ref_drop(&pool->refs))
         return;
     conc_registry_remove_fork_hook(&pool->fork_hook);
+    free_workers(atomic_load_explicit(&pool->listed, memory_order_relaxed));
+    free_workers(pool->inherited);
+    conc_ranked_destroy(&pool->ranked);
     conc_free(pool);
 }
 
-/* By the pool's lock: whether the caller is the one that runs the pool's end. */
-static bool
-claim_end(struct conc_pool *pool)
+bool
+conc_pool_claim_end(struct conc_pool *pool)
 {
-    if (pool->phase == CONC_POOL_OPEN || pool->workers != 0 || pool->end_claimed)
+    if (atomic_load_explicit(&pool->phase, memory_order_relaxed) == CONC_POOL_OPEN || pool->workers != 0 ||
+        pool->end_claimed)
         return false;
     pool->end_claimed = true;
     return true;
 }
 
 void
-conc_pool_worker_left(struct conc_pool *pool, int native_id)
+conc_pool_worker_left(struct conc_pool *pool, struct conc_worker *worker, int native_id)
 {
     conc_lock_acquire(&pool->lock);
+    worker->next_idle = pool->free;
+    pool->free = worker;
     pool->workers--;
     pool->left[pool->left_count++ % CONC_POOL_LEFT] = native_id;
-    bool last = claim_end(pool);
+    bool last = conc_pool_claim_end(pool);
     conc_lock_release(&pool->lock);
     if (last)
         conc_complete(&pool->ended);
-}
-
-/* By the pool's lock: the worker to wake for new work, or NULL. */
-static struct conc_worker *
-take_idle(struct conc_pool *pool)
-{
-    struct conc_worker *worker = pool->idle;
-    if (worker != NULL) {
-        pool->idle = worker->next_idle;
-        pool->idle_count--;
-    }
-    return worker;
-}
-
-/* By the pool's lock: takes back the one task that was just queued, if no worker has it yet. */
-static bool
-remove_queued(struct conc_queue *queue, struct conc_task *task)
-{
-    for (struct conc_task **link = &queue->head; *link != NULL; link = &(*link)->next) {
-        if (*link != task)
-            continue;
-        *link = task->next;
-        if (queue->tail == &task->next)
-            queue->tail = link;
-        queue->length--;
-        return true;
-    }
-    return false;
-}
-
-/* Starts a worker that is counted already, because `task` found nobody idle. That it cannot be started matters only
- * when nobody else will run the task; then nobody will run those either that other threads queued meanwhile, counting
- * on this worker, and they are cancelled. */
-static int
-start_worker(struct conc_pool *pool, unsigned index, struct conc_task *task)
-{
-    const struct conc_pool_hooks *hooks = &pool->attr.hooks;
-    if (hooks->retain != NULL)
-        hooks->retain(pool->attr.ctx);
-    int err = conc_worker_start(pool, index);
-    if (err == 0)
-        return 0;
-    struct conc_task *others = NULL;
-    conc_lock_acquire(&pool->lock);
-    pool->workers--;
-    bool stranded = pool->workers == 0 && remove_queued(&pool->queue, task);
-    if (pool->workers == 0 && pool->phase != CONC_POOL_BROKEN)
-        others = conc_queue_take_all(&pool->queue);
-    bool last = claim_end(pool);
-    conc_lock_release(&pool->lock);
-    while (others != NULL) {
-        struct conc_task *next = others->next;
-        others->cancel(others);
-        others = next;
-    }
-    if (last)
-        conc_complete(&pool->ended);
-    if (hooks->release != NULL)
-        hooks->release(pool->attr.ctx);
-    return stranded ? err : 0;
-}
-
-int
-conc_pool_submit(struct conc_pool *pool, struct conc_task *task)
-{
-    struct conc_worker *idle = NULL;
-    bool start = false;
-    unsigned index = 0;
-    int err = 0;
-    conc_lock_acquire(&pool->lock);
-    switch (pool->phase) {
-    case CONC_POOL_OPEN:
-        conc_queue_push(&pool->queue, task);
-        idle = take_idle(pool);
-        start = idle == NULL && pool->workers < pool->attr.max_workers;
-        if (start) {
-            pool->workers++;
-            index = pool->started++;
-        }
-        break;
-    case CONC_POOL_CLOSED:
-        err = -ESHUTDOWN;
-        break;
-    case CONC_POOL_BROKEN:
-        err = -EPIPE;
-        break;
-    }
-    conc_lock_release(&pool->lock);
-    if (idle != NULL)
-        conc_worker_wake(idle);
-    return start ? start_worker(pool, index, task) : err;
 }
 
 /* Leaves OPEN (or CLOSED for BROKEN) and wakes everybody, so that each worker sees it. */
@@ -193,15 +132,15 @@ static void
 leave_open(struct conc_pool *pool, enum conc_pool_phase phase)
 {
     conc_lock_acquire(&pool->lock);
-    if (pool->phase != CONC_POOL_BROKEN)
-        pool->phase = phase;
+    if (atomic_load_explicit(&pool->phase, memory_order_relaxed) != CONC_POOL_BROKEN)
+        atomic_store_explicit(&pool->phase, phase, memory_order_relaxed);
     struct conc_worker *idle = pool->idle;
     pool->idle = NULL;
-    pool->idle_count = 0;
-    bool last = claim_end(pool);
+    atomic_store(&pool->idle_count, 0);
+    bool last = conc_pool_claim_end(pool);
     conc_lock_release(&pool->lock);
     while (idle != NULL) {
-        struct conc_worker *next = idle->next_idle;     /* it may be gone once it is woken */
+        struct conc_worker *next = idle->next_idle;     /* it may be listed elsewhere once it is woken */
         conc_worker_wake(idle);
         idle = next;
     }
@@ -219,15 +158,6 @@ void
 conc_pool_break(struct conc_pool *pool)
 {
     leave_open(pool, CONC_POOL_BROKEN);
-}
-
-struct conc_task *
-conc_pool_take_queued(struct conc_pool *pool)
-{
-    conc_lock_acquire(&pool->lock);
-    struct conc_task *tasks = conc_queue_take_all(&pool->queue);
-    conc_lock_release(&pool->lock);
-    return tasks;
 }
 
 void
@@ -270,7 +200,19 @@ void
 conc_pool_read_stats(struct conc_pool *pool, struct conc_pool_stats *stats)
 {
     conc_lock_acquire(&pool->lock);
-    *stats = (struct conc_pool_stats){pool->workers, pool->idle_count, pool->queue.length};
+    *stats = (struct conc_pool_stats){
+        .workers = pool->workers,
+        .idle = atomic_load_explicit(&pool->idle_count, memory_order_relaxed),
+        .queued = atomic_load_explicit(&pool->waiting, memory_order_relaxed),
+    };
+    struct conc_worker *worker = atomic_load_explicit(&pool->listed, memory_order_acquire);
+    for (; worker != NULL; worker = worker->next_listed) {
+        stats->queued += conc_deque_length(&worker->deque);
+        stats->run += atomic_load_explicit(&worker->counts.run, memory_order_relaxed);
+        stats->stolen += atomic_load_explicit(&worker->counts.stolen, memory_order_relaxed);
+        stats->parked += atomic_load_explicit(&worker->counts.parked, memory_order_relaxed);
+        stats->split += atomic_load_explicit(&worker->counts.split, memory_order_relaxed);
+    }
     conc_lock_release(&pool->lock);
 }
 

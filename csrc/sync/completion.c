@@ -27,20 +27,28 @@ conc_completion_init(struct conc_completion *c)
     atomic_init(&c->waiters, NULL);
 }
 
-void
-conc_complete(struct conc_completion *c)
+_Atomic(uint32_t) *
+conc_complete_unwoken(struct conc_completion *c)
 {
+    _Atomic(uint32_t) *word = &c->word;
     /* Waiters first: after the word says done a woken thread may free `c`. acq_rel: sees the waiters' fields, and
      * publishes the end to those who find the stack closed. */
     struct conc_waiter *waiter = atomic_exchange_explicit(&c->waiters, closed(c), memory_order_acq_rel);
-    uint32_t before = atomic_exchange_explicit(&c->word, DONE, memory_order_acq_rel);
-    if (before & PARKED)
-        conc_unpark(&c->word, CONC_UNPARK_ALL);
+    uint32_t before = atomic_exchange_explicit(word, DONE, memory_order_acq_rel);
     while (waiter != NULL) {
         struct conc_waiter *next = waiter->next;    /* notify() may free the waiter */
         waiter->notify(waiter);
         waiter = next;
     }
+    return before & PARKED ? word : NULL;
+}
+
+void
+conc_complete(struct conc_completion *c)
+{
+    _Atomic(uint32_t) *word = conc_complete_unwoken(c);
+    if (word != NULL)
+        conc_unpark(word, CONC_UNPARK_ALL);
 }
 
 int

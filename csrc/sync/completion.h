@@ -32,6 +32,10 @@ void conc_completion_init(struct conc_completion *c);
  * added. */
 void conc_complete(struct conc_completion *c);
 
+/* The same, but the threads that wait are not woken: they are when the caller gives the answer to conc_unpark(), which it
+ * may do when the completion is gone. NULL: none waits. For a caller that first lets go of what they will need. */
+_Atomic(uint32_t) *conc_complete_unwoken(struct conc_completion *c);
+
 /* acquire: pairs with conc_complete(). */
 static inline bool
 conc_completion_done(struct conc_completion *c)

@@ -21,6 +21,7 @@ UNSEEN = {
     "conc._core.Kernel": "its calls are slots, which the profiler does not report; conc.kernels.Kernel is seen",
     "conc._core.ThreadStopped": "an exception, which is raised and not called; conc.ThreadStopped is seen",
     "conc._core.close_threads": "it shuts the interpreter's door for good, as each exit of tests/isolated does",
+    "conc._core.CallBatch": "it has no methods, only the slots of an iterator",
     "conc._core.Batch": "it has no methods, only the slots of an iterator",
 }
 

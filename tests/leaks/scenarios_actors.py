@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import concurrent.futures
 import contextlib
+import ctypes
+import dataclasses
+import datetime
 import io
 import logging
 import os
 import queue
 import socket
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from leak_table import covers, refused
 
@@ -173,9 +182,54 @@ def answer(listener: socket.socket, times: int) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(BODY) + BODY)
 
 
+_LIBC = ctypes.CDLL(None)
+_LLABS = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(("llabs", _LIBC))
+_BODY = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(("llabs", _LIBC))  # ignores the rest
+
+
+def loops_over_a_range(pool: Any) -> None:
+    """The native loops of an executor, or of the core's Pool, whose arguments all have to be given."""
+    bare = isinstance(pool, _core.Pool)
+    numbers = array.array("q", [-1, 2])
+    pool.map_into(numbers, conc.native(_LLABS), numbers)
+    assert list(numbers) == [1, 2]
+    pool.parallel_for(conc.native(_BODY), 0, 10, 1, numbers)
+    refused(TypeError, pool.parallel_for, conc.native(_LLABS), 0, 10, 1, numbers)
+    refused(ValueError, pool.parallel_for, conc.native(_BODY), 1, 0, 1, numbers)
+    refused(ValueError, pool.map_into, numbers, conc.native(_LLABS), array.array("q", [1]))
+    refused(TypeError, pool.map_into, numbers, conc.native(_LLABS), array.array("d", [1]))
+    refused(BufferError, pool.map_into, bytes(16), conc.native(_LLABS), numbers)
+    if not bare:
+        refused(TypeError, pool.map_into, numbers, conc.native(_LLABS))
+
+
+@covers("conc.native", "conc.compile_c", "conc.CompileError", "conc._core.native", "conc._core.capsule")
+def native_functions() -> None:
+    function = conc.native(_LLABS, "int64(int64)")
+    assert function(-3) == 3
+    refused(TypeError, function, ARGUMENT)
+    refused(TypeError, conc.native, _LLABS, "double(double)")
+    refused(TypeError, conc.native, ARGUMENT)
+    refused(ValueError, conc.native, _LLABS, "nonsense")
+    refused(ValueError, conc.native, 0, "int64(int64)")
+    refused(TypeError, _core.capsule, ARGUMENT)
+    assert _core.capsule(datetime.datetime_CAPI)[0] == "datetime.datetime_CAPI"
+    # Not through the environment: what libc keeps of that is not given back.
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        mock.patch("conc.natives._cache", return_value=Path(cache)),
+        mock.patch("conc.natives._compiler", return_value="false"),
+    ):
+        # A library that is loaded stays so, and with it what ctypes keeps of it: this one cannot be made.
+        refused(conc.CompileError, conc.compile_c, "double f(double x) { return x; }")
+
+
 @covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc.Future", "conc.Future.result")
 def pool_runs_python() -> None:
     with conc.ThreadPoolExecutor(2, "leaks", initializer=TARGET, initargs=(ARGUMENT,)) as pool:
+        loops_over_a_range(pool)
+        assert pool.with_options(priority=1).submit(TARGET, ARGUMENT).result() is RESULT
+        assert pool.stats().run >= 1
         assert pool.submit(TARGET, ARGUMENT, key=ARGUMENT).result() is RESULT
         assert list(pool.map(TARGET, [ARGUMENT] * 3)) == [RESULT] * 3
         refused(Refusal, pool.submit(fail, ARGUMENT).result)
@@ -187,6 +241,9 @@ def pool_runs_python() -> None:
 @covers("conc.ThreadPoolExecutor", "conc.ThreadPoolExecutor.*", "conc._core.Batch", "conc._core.Pool.counts")
 def pool_runs_kernels() -> None:
     with conc.ThreadPoolExecutor(2) as pool:
+        loops_over_a_range(pool)
+        assert pool.with_options(priority=1).submit(conc.kernels.prime_factors, 4).result() == [2, 2]
+        assert pool.stats().run >= 1
         assert pool.submit(conc.kernels.prime_factors, 12).result() == [2, 2, 3]
         refused(TypeError, pool.submit(conc.kernels.prime_factors, ARGUMENT).result)
         results = pool.map(conc.kernels.prime_factors, [4, 6])
@@ -201,6 +258,61 @@ def pool_runs_kernels() -> None:
         next(pool.map(conc.kernels.prime_factors, [4, 6, 8]))  # dropped with results that nobody asked for
         assert len(pool._workers.counts()) == 3
     refused(RuntimeError, pool.map, conc.kernels.prime_factors, [4])
+
+
+@covers(
+    "conc.ThreadPoolExecutor.with_options",
+    "conc.ThreadPoolExecutor.stats",
+    "conc.executors.RankedView",
+    "conc.executors.RankedView.*",
+    "conc.PoolStats",
+    "conc.PoolStats.*",
+    "conc._core.Pool.submit_ranked",
+    "conc._core.Pool.totals",
+)
+def pool_with_options() -> None:
+    with conc.ThreadPoolExecutor(1) as pool:
+        view = pool.with_options(priority=1, deadline=600)
+        assert view.submit(TARGET, ARGUMENT).result() is RESULT
+        assert list(view.map(TARGET, [ARGUMENT] * 2)) == [RESULT] * 2
+        assert view.submit(conc.kernels.prime_factors, 4).result() == [2, 2]
+        go, begun = threading.Event(), threading.Event()
+        held = pool.submit(lambda: (begun.set(), go.wait()))
+        begun.wait()
+        late = [pool.with_options(deadline=0).submit(TARGET, ARGUMENT)]
+        time.sleep(1e-6)
+        go.set()
+        refused(TimeoutError, late.pop().result)
+        held.result()
+        stats = pool.stats()
+        assert stats.to_dict().keys() == {field.name for field in dataclasses.fields(stats)}
+        assert stats.to_json()
+        for name in stats.to_dict():
+            assert getattr(stats, name) >= 0
+        refused(TypeError, pool.with_options, priority=ARGUMENT)
+        refused(TypeError, pool.with_options, deadline=ARGUMENT)
+    view.shutdown()
+    refused(RuntimeError, view.submit, TARGET)
+
+
+@covers(
+    "conc.ThreadPoolExecutor.map", "conc._core.CallBatch", "conc._core.CallBatch.close", "conc._core.Pool.map_calls"
+)
+def pool_maps_calls() -> None:
+    with conc.ThreadPoolExecutor(2) as pool:
+        results = pool.map(TARGET, [ARGUMENT] * 100)
+        assert isinstance(results, _core.CallBatch)
+        assert list(results) == [RESULT] * 100
+        assert list(pool.map(lambda *given: given, [ARGUMENT] * 3, [RESULT] * 3)) == [(ARGUMENT, RESULT)] * 3
+        assert len(list(pool.map(TARGET, iter([ARGUMENT] * 5), buffersize=2))) == 5
+        refused(ZeroDivisionError, list, pool.map(lambda _: 1 // 0, [ARGUMENT] * 3))
+        refused(TypeError, pool.map, TARGET, ARGUMENT)
+        refused(ValueError, pool.map, TARGET, [ARGUMENT], buffersize=0)
+        refused(TimeoutError, list, pool.map(time.sleep, [0.01], timeout=0))
+        next(pool.map(TARGET, [ARGUMENT] * 8))  # dropped with results that nobody asked for
+        pool.map(TARGET, [ARGUMENT] * 8)  # dropped untouched
+        pool.map(TARGET, [ARGUMENT] * 8).close()
+    refused(RuntimeError, pool.map, TARGET, [ARGUMENT])
 
 
 @covers("conc.ThreadPoolExecutor.shutdown", "conc.Future.cancelled", "conc._core.Pool.cancel_queued")
@@ -274,6 +386,29 @@ def future_lives() -> None:
     assert cancelled.cancelled()
     assert not cancelled.set_running_or_notify_cancel()
     refused(concurrent.futures.CancelledError, cancelled.result)
+
+
+@covers("conc.Future")
+def futures_are_awaited() -> None:
+    async def use(pool: conc.ThreadPoolExecutor) -> None:
+        assert await pool.submit(TARGET, ARGUMENT) is RESULT
+        assert await asyncio.gather(*[pool.submit(TARGET, ARGUMENT) for _ in range(3)]) == [RESULT] * 3
+        assert await asyncio.get_running_loop().run_in_executor(pool, TARGET, ARGUMENT) is RESULT
+        go = threading.Event()
+        held = pool.submit(go.wait)
+
+        async def wait() -> bool:
+            return await held
+
+        waiting = asyncio.ensure_future(wait())
+        await asyncio.sleep(0.001)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go.set()
+        assert await held
+
+    with conc.ThreadPoolExecutor(1) as pool:
+        asyncio.run(use(pool))
 
 
 @covers("conc.Future")
@@ -434,10 +569,18 @@ def pool_alone() -> None:
     assert pool.submit(TARGET, ARGUMENT).result() is RESULT
     assert list(pool.map_kernel(conc.kernels.prime_factors, ((4,),))) == [[2, 2]]
     refused(TypeError, pool.map_kernel, conc.kernels.prime_factors, ((4,), ()))
+    assert list(pool.map_calls(TARGET, iter([ARGUMENT]), False, True)) == [RESULT]
+    refused(TypeError, pool.map_calls, TARGET, ARGUMENT, False, True)
     held = [pool.submit(conc.kernels.sleep, 60.0)]
     pool.request_stop()
     refused(OSError, held.pop().result)
     assert len(pool.counts()) == 3
+    assert len(pool.totals()) == 6
+    assert not pool.is_broken()
+    assert pool.submit_ranked(1, None, TARGET, ARGUMENT).result() is RESULT
+    loops_over_a_range(pool)
+    refused(TypeError, pool.submit_ranked, 1)
+    refused(TypeError, pool.submit_ranked, ARGUMENT, None, TARGET)
     pool.close()
     pool.cancel_queued()
     assert pool.join()

@@ -43,10 +43,6 @@ CPYTHON_SAYS: dict[type[BaseException], tuple[str, ...]] = {
 
 Steps = Generator[Callable[[], Any], Outcome, None]
 
-# Where CPython loses a frame and what that held: in Executor.map(), which is the standard library's and whose own pools
-# stay alive likewise under _testcapi.set_nomemory(). Their blocks are not counted.
-CPYTHON_KEEPS = {"pool_map"}
-
 OPERATIONS: dict[str, Callable[[], Steps]] = {}
 
 
