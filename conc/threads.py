@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -356,6 +356,9 @@ class Thread(NativeThread):
         self._place = place
 
 
+_WAKE_UPS = range(200)
+
+
 async def _awaited(thread: Thread) -> Any:
     """The outcome of a thread that was started, for the running event loop."""
     import asyncio  # whoever awaits has it already
@@ -368,8 +371,16 @@ async def _awaited(thread: Thread) -> Any:
             ended.set_result(None)
 
     def wake(_: Thread) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver)
+        for _ in _WAKE_UPS:
+            try:
+                loop.call_soon_threadsafe(deliver)
+            except MemoryError:  # nobody else wakes who waits: it is tried again for a while
+                time.sleep(0.001)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                return
+            else:
+                return
+        loop.call_soon_threadsafe(deliver)
 
     thread.add_done_callback(wake)
     try:
