@@ -35,8 +35,9 @@ class Outcome:
         self.injected = injected
 
 
-# What CPython itself makes of missing memory, and no code of ours can change. The first are _thread's and _io's; the second
-# comes of no code of ours either: a function whose body is chr(-1) raises it likewise under _testcapi.set_nomemory().
+# What CPython itself makes of missing memory, and no code of ours can change. The first are _thread's and _io's; the
+# second comes of no code of ours either: a function whose body is chr(-1) raises it likewise under
+# _testcapi.set_nomemory().
 CPYTHON_SAYS: dict[type[BaseException], tuple[str, ...]] = {
     RuntimeError: ("can't allocate lock", "can't allocate read lock"),
     SystemError: ("error return without exception set",),
