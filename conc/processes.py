@@ -450,6 +450,8 @@ def spawn(
 
 def _give_up(child: Child, error: BaseException) -> None:
     """Leave no process behind. After Ctrl-C the child may be ending by itself: let it."""
+    if child._handle is None or child._handle.ended:
+        return
     if isinstance(error, KeyboardInterrupt):
         with contextlib.suppress(KeyboardInterrupt):  # once more: then at once
             child._started.wait(_core.deadline(_SIGINT_GRACE_S))
@@ -505,14 +507,18 @@ def run(
     _core.deadline(timeout)  # a wrong timeout starts nothing
 
     child = Child.__new__(Child)
-    child._start(args, stdin, stdout, stderr, cwd, env, kill_on_drop=True)
-    with child:
-        try:
-            output, errors = child.communicate(input, timeout)
-        except BaseException as error:
-            _give_up(child, error)
-            raise
-        code = child._code()
-        if check and code != 0:
-            raise subprocess.CalledProcessError(code, child.args, output, errors)
-        return CompletedProcess(child.args, code, output, errors, usage=child.usage)
+    try:
+        child._start(args, stdin, stdout, stderr, cwd, env, kill_on_drop=True)
+        with child:
+            try:
+                output, errors = child.communicate(input, timeout)
+            except BaseException as error:
+                _give_up(child, error)
+                raise
+            code = child._code()
+            if check and code != 0:
+                raise subprocess.CalledProcessError(code, child.args, output, errors)
+            return CompletedProcess(child.args, code, output, errors, usage=child.usage)
+    except BaseException as error:  # a signal handler may raise between any two of these lines
+        _give_up(child, error)
+        raise

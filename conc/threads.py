@@ -215,7 +215,7 @@ class Thread(NativeThread):
         """Ask the thread to end, wait for that at most `timeout` seconds, and say what came of it.
 
         A kernel looks at the request at least every 10 ms, also one that a Python target calls. A Python target may
-        look at ``conc.stop_requested()``, and return by itself within `grace` seconds. Then conc.ThreadStopped is raised
+        look at ``conc.stop_requested()``, and return by itself within `grace` seconds. Then conc.ThreadStopped comes
         between two of its instructions, never outside of the target and not in a ``conc.shield()`` block. Up to CPython
         3.14 a call that blocks is not interrupted: the exception comes when the call returns, and the report says what
         it blocks in. A thread is asked, never killed. Asking again raises the exception again; the request itself

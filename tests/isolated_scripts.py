@@ -200,10 +200,10 @@ def in_session(session: int) -> Iterator[int]:
     """The processes of a session that have not ended."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            fields = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()  # a name may be no text
         except OSError:
             continue  # it ended meanwhile
-        ended = fields[0] in "ZX" or int(fields[6]) & PF_EXITING
+        ended = fields[0] in b"ZX" or int(fields[6]) & PF_EXITING
         if int(fields[3]) == session and not ended:
             yield int(name)
 
@@ -258,6 +258,6 @@ def _native_stacks(gdb: str, pid: int) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except OSError as error:
         return error.strerror or "unreadable"

@@ -239,25 +239,23 @@ def test_a_node_and_cpus_of_it() -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("short", "short"),
-        ("fifteen bytes-x", "fifteen bytes-x"),
-        ("longer than fifteen bytes", "longer than fif"),
-        ("12345678901234é", "12345678901234"),  # its last character would be cut in two
-        ("1234567890123é", "1234567890123é"),
-        ("ééééééééé", "ééééééé"),
-        ("日本語日本語", "日本語日本"),
-        ("123456789012😀", "123456789012"),
-        ("half \udc80 pair", "half ? pair"),
-        ("\ud83d", "?"),
-        (" ", " "),
+        ("short", b"short"),
+        ("fifteen bytes-x", b"fifteen bytes-x"),
+        ("longer than fifteen bytes", b"longer than fif"),
+        ("12345678901234é", b"12345678901234\xc3"),  # its last character is cut in two, as by CPython
+        ("1234567890123é", "1234567890123é".encode()),
+        ("日本語日本語", "日本語日本".encode()),
+        ("half \udc80 pair", b"half ? pair"),
+        ("\ud83d", b"?"),
+        (" ", b" "),
     ],
 )
-def test_the_system_shows_the_name(kernel: bool, name: str, shown: str) -> None:
+def test_the_system_shows_the_name(kernel: bool, name: str, shown: bytes) -> None:
     with held(kernel, name=name) as thread:
         until(lambda: system_name(thread.native_id) == shown, f"the name {name!r}")
         assert thread.name == name
         thread.name = "another"
-        assert (thread.name, system_name(thread.native_id)) == ("another", "another")
+        assert (thread.name, system_name(thread.native_id)) == ("another", b"another")
         thread.name = name
         assert system_name(thread.native_id) == shown
 
@@ -274,7 +272,7 @@ def test_a_name_set_before_the_start_is_shown_after_it(kernel: bool) -> None:
 
 
 def test_a_name_is_there_when_the_target_begins() -> None:
-    assert started(lambda: system_name(threading.get_native_id()), name="from the first").result() == "from the first"
+    assert started(lambda: system_name(threading.get_native_id()), name="from the first").result() == b"from the first"
 
 
 def test_default_names_say_what_runs() -> None:
@@ -291,8 +289,8 @@ def test_default_names_say_what_runs() -> None:
 
 
 def test_renaming_the_calling_thread() -> None:
-    def target() -> str:
+    def target() -> bytes:
         threading.current_thread().name = "renamed by me"
         return system_name(threading.get_native_id())
 
-    assert started(target, name="before").result() == "renamed by me"
+    assert started(target, name="before").result() == b"renamed by me"

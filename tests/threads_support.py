@@ -32,9 +32,9 @@ def hold_gil(seconds: float) -> None:
     ctypes.PyDLL(None).usleep(round(seconds * 1e6))
 
 
-def system_name(native_id: int | None) -> str:
+def system_name(native_id: int | None) -> bytes:
     """What the operating system's tools call a thread of this process."""
-    return Path(f"/proc/self/task/{native_id}/comm").read_bytes().removesuffix(b"\n").decode()
+    return Path(f"/proc/self/task/{native_id}/comm").read_bytes().removesuffix(b"\n")
 
 
 def started(target: Callable[..., Any], *args: Any, **options: Any) -> conc.Thread:

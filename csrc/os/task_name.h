@@ -8,7 +8,7 @@
 /* The terminator included; no system takes more than the one that takes least. */
 #define CONC_TASK_NAME_SIZE 16
 
-/* Copies what fits of `name` (UTF-8), whole characters alone. */
+/* Copies what fits of `name`, byte by byte, as the kernel and CPython do: the last character may be cut in two. */
 static inline void
 conc_task_name_copy(char to[CONC_TASK_NAME_SIZE], const char *name)
 {
@@ -17,8 +17,6 @@ conc_task_name_copy(char to[CONC_TASK_NAME_SIZE], const char *name)
         to[length] = name[length];
         length++;
     }
-    while (length > 0 && name[length] != '\0' && ((unsigned char)name[length] & 0xc0) == 0x80)
-        length--;                       /* the next byte continues a character: it does not fit */
     to[length] = '\0';
 }
 

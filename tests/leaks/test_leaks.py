@@ -29,8 +29,10 @@ def untouched(scenario: Scenario, names: PublicNames) -> set[str]:
 def test_nothing_is_left(scenario: Scenario) -> None:
     growth = Growth(scenario.run, scenarios_actors.WITNESSES)
     leaks = growth.leaks()
-    if scenario.passengers[0] and leaks.get("blocks", 2) <= 1:
-        del leaks["blocks"]  # where argparse builds its parsers anew each time, 3.13 and later may keep a block a round
+    if scenario.passengers[0] and leaks.get("blocks", 3) <= 2:
+        del leaks[
+            "blocks"
+        ]  # where argparse builds its parsers anew each time, 3.13 and later may keep two blocks a round
     assert leaks == {}, f"a round of {scenario.name} leaves this behind (least of several windows)"
     most, _ = scenario.passengers
     assert growth.cycles.total() <= most * growth.rounds, f"in cycles: {growth.cycles}, {growth.rounds} rounds"

@@ -9,9 +9,10 @@ import pytest
 from racing import rounds
 
 # The scripts import collections first: CPython 3.13 without the GIL may find no collections.abc in one thread while
-# another imports collections for the first time. That is so without conc, too.
+# another imports collections for the first time, and 3.14's dataclasses look into a module typing that another thread
+# is still importing. That is so without conc, too.
 SAME_NAME = """
-import collections.abc, sys, threading
+import collections.abc, sys, threading, typing
 sys.setswitchinterval(1e-6)
 import conc
 barrier = threading.Barrier(8)
@@ -28,7 +29,7 @@ for name in conc.__all__:
 """
 
 ALL_NAMES = """
-import collections.abc, sys, threading
+import collections.abc, sys, threading, typing
 sys.setswitchinterval(1e-6)
 import conc
 barrier = threading.Barrier(len(conc.__all__))
