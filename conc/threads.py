@@ -370,7 +370,7 @@ async def _awaited(thread: Thread) -> Any:
         if not ended.done():
             ended.set_result(None)
 
-    def wake(thread: Thread) -> None:  # noqa: ARG001  (it is as the outer one)
+    def wake(_thread: Thread) -> None:
         for _ in _WAKE_UPS:
             try:
                 loop.call_soon_threadsafe(deliver)
