@@ -430,11 +430,19 @@ class Timer(Thread, threading.Timer):
         """Do not call the function, if it has not been called yet."""
         self.finished.set()
 
+    def stop(self, timeout: float = 0.1, *, grace: float | None = 0.0) -> StopReport:
+        """Cancel it, and ask its function to end as :meth:`Thread.stop` does."""
+        if self.ident is not None:
+            self.cancel()
+        return super().stop(timeout, grace=grace)
+
     def run(self) -> Any:
         """Wait, then call the function; what it returns is the thread's result."""
-        self.finished.wait(self.interval)
+        with shield():  # an exception in the middle of the event's own code would leave its lock held
+            self.finished.wait(self.interval)
         result = None
         if not self.finished.is_set():
             result = self.function(*self.args, **self.kwargs)
-        self.finished.set()
+        with shield():
+            self.finished.set()
         return result
