@@ -19,10 +19,12 @@ class Cycle:
             pass
 
     def __del__(self) -> None:
+        said = ""
         try:
             self.thread.join()
         except RuntimeError as error:
-            assert "at Python finalization" in str(error), error
+            said = str(error)
+        if "at Python finalization" in said:
             print("refused", flush=True)
 
 
