@@ -167,7 +167,7 @@ class Life(RuleBasedStateMachine):
         assert (thread.usage.wall_s is None) <= (self.phase != "ended")
         assert self.called == (self.expected if self.phase == "ended" else [])
         if self.phase == "running":
-            assert len(system_name(thread.native_id).encode()) <= 15
+            assert len(system_name(thread.native_id)) <= 15
         if self.end is ThreadEnd.RETURNED:
             assert thread.result() in ("done", "looked")
         elif self.end is not None:
