@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -356,6 +356,9 @@ class Thread(NativeThread):
         self._place = place
 
 
+_WAKE_UPS = range(200)
+
+
 async def _awaited(thread: Thread) -> Any:
     """The outcome of a thread that was started, for the running event loop."""
     import asyncio  # whoever awaits has it already
@@ -367,9 +370,17 @@ async def _awaited(thread: Thread) -> Any:
         if not ended.done():
             ended.set_result(None)
 
-    def wake(_: Thread) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver)
+    def wake(_thread: Thread) -> None:
+        for _ in _WAKE_UPS:
+            try:
+                loop.call_soon_threadsafe(deliver)
+            except MemoryError:  # nobody else wakes who waits: it is tried again for a while
+                time.sleep(0.001)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                return
+            else:
+                return
+        loop.call_soon_threadsafe(deliver)
 
     thread.add_done_callback(wake)
     try:
@@ -419,11 +430,19 @@ class Timer(Thread, threading.Timer):
         """Do not call the function, if it has not been called yet."""
         self.finished.set()
 
+    def stop(self, timeout: float = 0.1, *, grace: float | None = 0.0) -> StopReport:
+        """Cancel it, and ask its function to end as :meth:`Thread.stop` does."""
+        if self.ident is not None:
+            self.cancel()
+        return super().stop(timeout, grace=grace)
+
     def run(self) -> Any:
         """Wait, then call the function; what it returns is the thread's result."""
-        self.finished.wait(self.interval)
+        with shield():  # an exception in the middle of the event's own code would leave its lock held
+            self.finished.wait(self.interval)
         result = None
         if not self.finished.is_set():
             result = self.function(*self.args, **self.kwargs)
-        self.finished.set()
+        with shield():
+            self.finished.set()
         return result

@@ -241,6 +241,38 @@ def test_a_loop_that_is_closed_before_the_end_is_forgotten(gate: Gate) -> None:
     assert seen() is None
 
 
+def test_a_wake_up_that_finds_no_memory_is_tried_again(run: Run) -> None:
+    async def main() -> Any:
+        loop, tries = asyncio.get_running_loop(), []
+
+        class Poor:
+            """The loop, as the thread sees it that wakes it."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loop, name)
+
+            def call_soon_threadsafe(self, *args: Any) -> Any:
+                tries.append(args)
+                if len(tries) < 5:
+                    raise MemoryError
+                return loop.call_soon_threadsafe(*args)
+
+        gate = Gate()
+        thread = started(gate)
+        asyncio._set_running_loop(Poor())
+        coroutine = result_of(thread)
+        waits_for = coroutine.send(None)
+        asyncio._set_running_loop(loop)
+        gate.go_on.set()
+        waits_for._asyncio_future_blocking = False
+        await waits_for
+        with pytest.raises(StopIteration) as end:
+            coroutine.send(None)
+        return len(tries), end.value.value
+
+    assert run(main()) == (5, "through the gate")
+
+
 def test_nothing_is_left_of_an_await(run: Run) -> None:
     thread = started(Gate().inside.set)
 

@@ -80,6 +80,24 @@ conc_dict_get(PyObject *dict, PyObject *key)
 #endif
 }
 
+/* Whether the process's interpreter is being taken down, so that no other thread will run Python code any more. */
+static inline bool
+conc_is_finalizing(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* What is raised by what cannot be done any more while it is. */
+#if PY_VERSION_HEX >= 0x030d0000
+#define CONC_FINALIZATION_ERROR PyExc_PythonFinalizationError
+#else
+#define CONC_FINALIZATION_ERROR PyExc_RuntimeError
+#endif
+
 /* A lock for fields that more than one attached thread changes, around calls into the interpreter, which would suspend a
  * critical section. With a GIL it is nothing: nobody lets go of that in between. */
 #ifdef Py_GIL_DISABLED

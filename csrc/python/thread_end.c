@@ -41,6 +41,10 @@ wait_for_end(ThreadObject *self, PyObject *timeout, const char *verb)
     }
     if (conc_parse_timeout(timeout, &deadline) < 0)
         return -1;
+    if (self->run == NULL && conc_is_finalizing() && !conc_thread_has_ended(self->thread)) {
+        PyErr_Format(CONC_FINALIZATION_ERROR, "cannot %s thread at Python finalization: it runs no more", verb);
+        return -1;
+    }
     int err = conc_wait(wait_thread, self->thread, deadline);
     switch (err) {
     case 0:

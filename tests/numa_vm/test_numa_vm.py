@@ -99,6 +99,41 @@ def test_a_threads_policy_decides_where_its_pages_come_from(facts: Any) -> None:
     assert found["output"].splitlines() == ["local: 0 1 2", "bind: 0 1 2 3"]
 
 
+def test_a_thread_on_a_node_has_its_cpus_and_its_memory(facts: Any) -> None:
+    """The last node has no CPUs: a thread stays where it is, and its memory is bound there."""
+    own_cpus = {0: [0, 1], 1: [2], 2: [3], 3: [0, 1, 2, 3]}
+    on_node = facts["threads"]["on_node"]
+    assert {int(node): found for node, found in on_node.items()} == {
+        node: {"cpus": own_cpus[node], "memory": [node], "node": node} for node in NODES
+    }
+    assert facts["threads"]["kernel"] == own_cpus[1]
+
+
+def test_a_thread_on_some_cpus_and_a_node(facts: Any) -> None:
+    assert facts["threads"]["on_cpu_of_node"] == {"cpus": [1], "memory": [0], "node": 0}
+    assert facts["threads"]["on_cpus_elsewhere"] == {"cpus": [3], "memory": [0], "node": 0}
+    assert facts["threads"]["unasked"]["node"] is None
+    assert facts["threads"]["unasked"]["cpus"] == [0, 1, 2, 3]
+    assert set(facts["threads"]["unasked"]["memory"]) <= set(CPU_NODES)
+
+
+def test_a_thread_that_is_moved_takes_its_memory_along(facts: Any) -> None:
+    assert facts["threads"]["moved"] == [
+        {"cpus": [2], "memory": [1]},
+        {"cpus": [3], "memory": [2]},
+        {"cpus": [3], "memory": [3]},  # bound by itself to the node without CPUs
+        {"cpus": [0], "node": 3},
+    ]
+
+
+def test_what_cannot_be_had_of_a_thread_is_refused(facts: Any) -> None:
+    refused = facts["threads"]["refusals"]
+    assert refused["absent"].startswith("ValueError: node must be one of this machine's NUMA nodes (0-3), not 99")
+    for what in ("unbind", "bind a running one"):
+        assert refused[what].startswith("RuntimeError: only ")
+        assert "itself can bind its memory to a node" in refused[what]
+
+
 def test_refusals_name_what_there_is(facts: Any) -> None:
     assert facts["refusals"]["absent"] == "ValueError: there is no node 99; this machine has nodes 0-3"
     assert "size must be in" in facts["refusals"]["large"]
