@@ -101,6 +101,9 @@ struct conc_worker *conc_pool_take_idle(struct conc_pool *pool);
 /* By the pool's lock: the first of what waits in the pool, or NULL. */
 struct conc_task *conc_pool_pop(struct conc_pool *pool);
 
+/* Puts a task that was accepted before behind all that waits in the pool, open or not. */
+void conc_pool_requeue(struct conc_pool *pool, struct conc_task *task);
+
 /* Whether any worker's deque holds a task. */
 bool conc_pool_any_to_steal(struct conc_pool *pool);
 

@@ -36,6 +36,18 @@ conc_pool_pop(struct conc_pool *pool)
     return task;
 }
 
+void
+conc_pool_requeue(struct conc_pool *pool, struct conc_task *task)
+{
+    conc_lock_acquire(&pool->lock);
+    conc_queue_push(&pool->queue, task);
+    note_waiting(pool);
+    struct conc_worker *idle = conc_pool_take_idle(pool);
+    conc_lock_release(&pool->lock);
+    if (idle != NULL)
+        conc_worker_wake(idle);
+}
+
 bool
 conc_pool_any_to_steal(struct conc_pool *pool)
 {

@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "os/park.h"
 #include "os/thread.h"
+#include "os/thread_local.h"
 #include "os/thread_self.h"
 #include "sched/pool_state.h"
 
@@ -18,7 +19,7 @@
 /* Looks at the pool between two looks at the clock. */
 #define LOOKS 32
 
-static _Thread_local struct conc_worker *current;
+static CONC_THREAD_LOCAL struct conc_worker *current;
 
 /* On the starter's stack: the worker may have ended before the starter looks. */
 struct conc_worker_start {
