@@ -152,6 +152,9 @@ class Life(RuleBasedStateMachine):
         self.thread.join(PATIENT_S)
         ends = {"return": ThreadEnd.RETURNED, "look": ThreadEnd.RETURNED, "raise": ThreadEnd.RAISED}
         self.end = ThreadEnd.STOPPED if self.asked else ends[order]
+        if self.asked and order == "raise":  # what leaves the shield may leave the target before the stop comes
+            self.end = self.thread.ended_by
+            assert self.end in (ThreadEnd.STOPPED, ThreadEnd.RAISED)
         self.phase = "ended"
 
     @invariant()

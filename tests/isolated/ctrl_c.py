@@ -3,9 +3,9 @@
 The machine may be busy, so it is the best of several tries that must be in time: a call that does not answer never is.
 """
 
-# cases: join thread-result thread-exception kernel-join kernel-result result exception bare-future wait as-completed
-#    asyncio shutdown with map kernel-map prime_factors trial_divisions spin sleep http_get child-wait communicate
-#    child-with run run-talk run-deaf latency bandwidth probe compare-sequential compare-threads
+# cases: join thread-result thread-exception thread-stop kernel-join kernel-result result exception bare-future wait
+#    as-completed asyncio shutdown with map kernel-map prime_factors trial_divisions spin sleep http_get child-wait
+#    communicate child-with run run-talk run-deaf latency bandwidth probe compare-sequential compare-threads
 #    compare-native-threads compare-native compare-processes compare-asyncio
 # alone: it takes times
 # stdout: in time

@@ -208,6 +208,7 @@ CALLS = {
     "join": lambda timeout: _thread(timeout, lambda thread, timeout: thread.join(timeout)),
     "thread-result": lambda timeout: _thread(timeout, lambda thread, timeout: thread.result(timeout)),
     "thread-exception": lambda timeout: _thread(timeout, lambda thread, timeout: thread.exception(timeout)),
+    "thread-stop": lambda timeout: _thread(timeout, lambda thread, timeout: thread.stop(timeout, grace=None)),
     "kernel-join": lambda timeout: _kernel_thread(timeout, lambda thread, timeout: thread.join(timeout)),
     "kernel-result": lambda timeout: _kernel_thread(timeout, lambda thread, timeout: thread.result(timeout)),
     "result": lambda timeout: _future(timeout, lambda future, timeout: future.result(timeout)),
