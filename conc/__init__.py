@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conc.comparison.report import Report
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
+    from conc.joblib_backend import register_joblib_backend
     from conc.memory.probing import probe
     from conc.natives import CompileError, compile_c, native
     from conc.pool_stats import PoolStats
@@ -59,6 +60,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "memory": ("conc.memory", None),
     "native": ("conc.natives", "native"),
     "probe": ("conc.memory.probing", "probe"),
+    "register_joblib_backend": ("conc.joblib_backend", "register_joblib_backend"),
     "run": ("conc.processes", "run"),
     "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
@@ -92,6 +94,7 @@ __all__ = [
     "memory",
     "native",
     "probe",
+    "register_joblib_backend",
     "run",
     "shield",
     "spawn",

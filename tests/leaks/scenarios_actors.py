@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import dataclasses
 import datetime
+import importlib.util
 import io
 import logging
 import os
@@ -201,6 +202,18 @@ def loops_over_a_range(pool: Any) -> None:
     refused(BufferError, pool.map_into, bytes(16), conc.native(_LLABS), numbers)
     if not bare:
         refused(TypeError, pool.map_into, numbers, conc.native(_LLABS))
+
+
+@covers("conc.register_joblib_backend")
+def joblib_backend() -> None:
+    with mock.patch.dict("sys.modules", joblib=None):
+        refused(ImportError, conc.register_joblib_backend)
+    if importlib.util.find_spec("joblib") is None:
+        return
+    conc.register_joblib_backend()
+    joblib = importlib.import_module("joblib")
+    with joblib.parallel_config(backend="conc", n_jobs=2):
+        assert joblib.Parallel()(joblib.delayed(abs)(n) for n in range(-3, 0)) == [3, 2, 1]
 
 
 @covers("conc.native", "conc.compile_c", "conc.CompileError", "conc._core.native", "conc._core.capsule")
