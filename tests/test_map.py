@@ -121,6 +121,14 @@ def test_after_an_error_nothing_more_begins(executor: Any, gate: threading.Event
 
 
 @both
+def test_a_call_that_raises_stop_iteration(executor: Any) -> None:
+    with executor(1) as pool:
+        with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+            list(pool.map(next, [iter([1]), iter([])]))
+        assert isinstance(caught.value.__cause__, StopIteration)
+
+
+@both
 def test_cancelling_drops_what_has_not_begun(executor: Any, gate: threading.Event) -> None:
     begun = threading.Event()
 
