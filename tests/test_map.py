@@ -289,8 +289,9 @@ def test_a_task_maps_over_its_own_pool() -> None:
     def total(depth: int) -> int:
         return sum(pool.map(total, [depth - 1] * 2)) if depth else 1
 
-    with conc.ThreadPoolExecutor(1) as pool:
-        assert pool.submit(total, 4).result() == 16
+    for _ in range(20):
+        with conc.ThreadPoolExecutor(1) as pool:
+            assert pool.submit(total, 4).result() == 16
 
 
 def test_a_timeout_ends_the_map(gate: threading.Event) -> None:
