@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -39,11 +40,10 @@ class _OnThreads:
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         """Called before the first batch; a single worker is none at all."""
-        from joblib._parallel_backends import FallbackToBackend, SequentialBackend
-
+        backends: Any = importlib.import_module("joblib._parallel_backends")
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
-            raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+            raise backends.FallbackToBackend(backends.SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         self._n_jobs = n_jobs
         self._limit_inner_threads(n_jobs)
@@ -52,12 +52,12 @@ class _OnThreads:
     def _limit_inner_threads(self, n_jobs: int) -> None:
         """BLAS and OpenMP start threads of their own in every worker; all together are not to be more than CPUs."""
         try:
-            from threadpoolctl import threadpool_limits
+            threadpoolctl: Any = importlib.import_module("threadpoolctl")
         except ImportError:
             if self.inner_max_num_threads is not None:
                 raise ImportError("inner_max_num_threads needs threadpoolctl: pip install 'conc[joblib]'") from None
             return
-        self._limits = threadpool_limits(self.inner_max_num_threads or max(cpu_count() // n_jobs, 1))
+        self._limits = threadpoolctl.threadpool_limits(self.inner_max_num_threads or max(cpu_count() // n_jobs, 1))
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future[Any]], object] | None = None) -> Future[Any]:
         """Queue one batch; `callback` gets its future when it is done."""
@@ -98,9 +98,9 @@ class _OnThreads:
 @functools.cache
 def _backend_class() -> type:
     """With joblib's bases, which are imported only where they are asked for."""
-    from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
-
-    return type("ConcBackend", (_OnThreads, AutoBatchingMixin, ParallelBackendBase), {"__module__": __name__})
+    joblib: Any = importlib.import_module("joblib.parallel")
+    bases = (_OnThreads, joblib.AutoBatchingMixin, joblib.ParallelBackendBase)
+    return type("ConcBackend", bases, {"__module__": __name__})
 
 
 def register_joblib_backend() -> None:
@@ -121,7 +121,7 @@ def register_joblib_backend() -> None:
         [1, 2, 4]
     """
     try:
-        import joblib
+        joblib: Any = importlib.import_module("joblib")
     except ImportError:
         raise ImportError("joblib is not installed: pip install 'conc[joblib]'") from None
     joblib.register_parallel_backend(NAME, _backend_class())

@@ -121,6 +121,14 @@ def test_after_an_error_nothing_more_begins(executor: Any, gate: threading.Event
 
 
 @both
+def test_a_call_that_raises_stop_iteration(executor: Any) -> None:
+    with executor(1) as pool:
+        with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+            list(pool.map(next, [iter([1]), iter([])]))
+        assert isinstance(caught.value.__cause__, StopIteration)
+
+
+@both
 def test_cancelling_drops_what_has_not_begun(executor: Any, gate: threading.Event) -> None:
     begun = threading.Event()
 
@@ -281,8 +289,9 @@ def test_a_task_maps_over_its_own_pool() -> None:
     def total(depth: int) -> int:
         return sum(pool.map(total, [depth - 1] * 2)) if depth else 1
 
-    with conc.ThreadPoolExecutor(1) as pool:
-        assert pool.submit(total, 4).result() == 16
+    for _ in range(20):
+        with conc.ThreadPoolExecutor(1) as pool:
+            assert pool.submit(total, 4).result() == 16
 
 
 def test_a_timeout_ends_the_map(gate: threading.Event) -> None:

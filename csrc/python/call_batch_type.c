@@ -222,6 +222,25 @@ wait_for(CallBatchObject *self, atomic_uchar *state)
     return -1;
 }
 
+/* Raises what a call raised; moves. A StopIteration would end the iteration as if all were done: as from a generator, it
+ * is a RuntimeError with that as its cause. */
+static PyObject *
+raise_exception(PyObject *exception)
+{
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_StopIteration)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        Py_DECREF(exception);
+        return NULL;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "a call of the map raised StopIteration");
+    PyObject *error = conc_take_exception();
+    PyException_SetCause(error, Py_NewRef(exception));
+    PyException_SetContext(error, exception);
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+    return NULL;
+}
+
 /* Like a generator, it is used up after an error. */
 static PyObject *
 next_value(CallBatchObject *self)
@@ -248,9 +267,7 @@ next_value(CallBatchObject *self)
     self->next++;
     if (atomic_load_explicit(state, memory_order_relaxed) == PLACE_RESULT)
         return value;
-    PyErr_SetObject((PyObject *)Py_TYPE(value), value);
-    Py_DECREF(value);
-    return NULL;
+    return raise_exception(value);
 }
 
 /* Waiting detaches, so another thread, or a signal handler, may come while one is inside. */

@@ -36,6 +36,7 @@ forget_parent(struct conc_fork_hook *hook)
     struct conc_pool *pool = pool_of_hook(hook);
     pool->from_parent = true;
     pool->workers = 0;
+    pool->leaving = 0;
     pool->blocked = 0;
     pool->watching = 0;
     pool->idle = NULL;
@@ -120,6 +121,7 @@ conc_pool_worker_left(struct conc_pool *pool, struct conc_worker *worker, int na
     worker->next_idle = pool->free;
     pool->free = worker;
     pool->workers--;
+    pool->leaving--;
     pool->left[pool->left_count++ % CONC_POOL_LEFT] = native_id;
     bool last = conc_pool_claim_end(pool);
     conc_lock_release(&pool->lock);

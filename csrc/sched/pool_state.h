@@ -66,6 +66,7 @@ struct conc_pool {
     bool end_claimed;                   /* somebody runs the end */
     bool from_parent;
     unsigned workers;                   /* started or about to be */
+    unsigned leaving;                   /* of those, have looked for the last time: no hands for anything */
     unsigned blocked;                   /* of those, in conc_worker_blocks() */
     unsigned started;                   /* ever: the next index */
     unsigned watching;                  /* look out for a task before they park; at most one */

@@ -133,7 +133,8 @@ static bool
 may_start(const struct conc_pool *pool)
 {
     unsigned extra = pool->blocked < CONC_POOL_MOST_EXTRA ? pool->blocked : CONC_POOL_MOST_EXTRA;
-    return pool->workers < pool->attr.max_workers || pool->workers - pool->attr.max_workers < extra;
+    unsigned hands = pool->workers - pool->leaving;
+    return hands < pool->attr.max_workers || hands - pool->attr.max_workers < extra;
 }
 
 /* By the pool's lock: whom to wake, or whether to start somebody, now that there is one task more, in the pool or in a

@@ -185,7 +185,7 @@ go_idle(struct conc_worker *worker)
     conc_lock_acquire(&pool->lock);
     pool->watching--;
     bool open = phase_of(pool) == CONC_POOL_OPEN;
-    bool extra = pool->workers - pool->blocked > pool->attr.max_workers;
+    bool extra = pool->workers - pool->leaving - pool->blocked > pool->attr.max_workers;
     atomic_fetch_add(&pool->idle_count, 1);         /* before the look at the deques: see pool_state.h */
     if (phase_of(pool) == CONC_POOL_BROKEN) {
         next = NEXT_END;
@@ -198,6 +198,7 @@ go_idle(struct conc_worker *worker)
         pool->idle = worker;
     } else {
         atomic_fetch_sub(&pool->idle_count, 1);
+        pool->leaving += next == NEXT_END;
     }
     conc_lock_release(&pool->lock);
     return next;
@@ -261,10 +262,14 @@ worker_main(void *raw)
     if (err != 0)
         return;                         /* the starter frees what there is */
     current = worker;
-    if (hooks->enter != NULL && hooks->enter(worker) != 0)
+    if (hooks->enter != NULL && hooks->enter(worker) != 0) {
         conc_pool_break(pool);
-    else
+        conc_lock_acquire(&pool->lock);
+        pool->leaving++;
+        conc_lock_release(&pool->lock);
+    } else {
         work(worker);
+    }
     bool ours = still_ours(worker);
     if (ours && hooks->end != NULL)
         hooks->end(worker);

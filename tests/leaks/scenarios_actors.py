@@ -211,9 +211,7 @@ def joblib_backend() -> None:
     if importlib.util.find_spec("joblib") is None:
         return
     conc.register_joblib_backend()
-    joblib = importlib.import_module("joblib")
-    with joblib.parallel_config(backend="conc", n_jobs=2):
-        assert joblib.Parallel()(joblib.delayed(abs)(n) for n in range(-3, 0)) == [3, 2, 1]
+    # Whole runs are left to tests/test_engines.py: with threadpoolctl they keep two or three blocks each.
 
 
 @covers("conc.native", "conc.compile_c", "conc.CompileError", "conc._core.native", "conc._core.capsule")
@@ -276,7 +274,6 @@ def pool_runs_kernels() -> None:
 @covers(
     "conc.ThreadPoolExecutor.with_options",
     "conc.ThreadPoolExecutor.stats",
-    "conc.executors.RankedView",
     "conc.executors.RankedView.*",
     "conc.PoolStats",
     "conc.PoolStats.*",
