@@ -309,15 +309,18 @@ start_python(ThreadObject *self, struct conc_thread_attr *attr)
     return 0;
 }
 
-/* [owned] the name for the system's tools; NULL, and no exception, where there is no memory for it. */
-static PyObject *
-system_name(ThreadObject *self)
+/* The name for the system's tools, and in *keeper [owned] what keeps it; NULL, and no exception, where there is no memory
+ * for it. */
+static const char *
+system_name(ThreadObject *self, PyObject **keeper)
 {
-    PyObject *name = conc_thread_name(self);
-    PyObject *text = name == NULL ? NULL : conc_thread_name_bytes(name);
-    Py_XDECREF(name);
+    *keeper = conc_thread_name(self);
+    if (*keeper != NULL && PyUnicode_IS_COMPACT_ASCII(*keeper))
+        return PyUnicode_AsUTF8(*keeper);       /* its own characters, without a copy */
+    PyObject *bytes = *keeper == NULL ? NULL : conc_thread_name_bytes(*keeper);
+    Py_XSETREF(*keeper, bytes);
     PyErr_Clear();
-    return text;
+    return bytes == NULL ? NULL : PyBytes_AS_STRING(bytes);
 }
 
 static int
@@ -345,14 +348,14 @@ start_listed(ThreadObject *self)
     int ours = self->target != NULL && Py_IS_TYPE(self->target, self->core->kernel_type) ? runs_target_alone(self) : 0;
     if (ours < 0)
         return -1;
-    PyObject *name = system_name(self);
+    PyObject *keeper;
     struct conc_thread_attr attr = {
         .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
-        .name = name == NULL ? NULL : PyBytes_AS_STRING(name),
+        .name = system_name(self, &keeper),
         .detach = conc_detach_python,
     };
     int err = start_placed(self, &attr, ours);
-    Py_XDECREF(name);
+    Py_XDECREF(keeper);
     return err;
 }
 

@@ -353,8 +353,12 @@ wait_gone(struct conc_thread *thread, int64_t deadline_ns)
     int err = conc_thread_exit_wait(ident, deadline_ns);
     if (err == -ENOSYS)        /* nearly the same: the join that follows waits for the rest, which is short */
         err = conc_completion_wait(&thread->ended, deadline_ns);
-    if (err == 0)
+    if (err == 0) {
         conc_os_thread_join(ident);
+        /* The kernel's word comes some steps before it counts the thread no more, and a fork now would be one with
+         * threads: commonly it is gone by the time that we are awake. */
+        conc_task_wait_gone(atomic_load(&thread->native_id));
+    }
     end_turn(thread, err == 0 ? REAP_GONE : REAP_OPEN);
     return err;
 }

@@ -3,12 +3,12 @@
 #include "os/thread_self.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/registry.h"
+#include "os/task_name.h"
 #include "os/thread_local.h"
 
 int
@@ -31,7 +31,7 @@ conc_thread_self_is_main(void)
 void
 conc_thread_self_set_name(const char *name)
 {
-    char cut[16];
-    snprintf(cut, sizeof(cut), "%s", name);
+    char cut[CONC_TASK_NAME_SIZE];
+    conc_task_name_copy(cut, name);
     (void)prctl(PR_SET_NAME, (unsigned long)cut, 0, 0, 0);  /* fails for a bad address only */
 }

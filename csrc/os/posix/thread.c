@@ -36,6 +36,25 @@ asynchronous_signals(sigset_t *set)
     sigdelset(set, SIGTRAP);
 }
 
+/* With signals blocked from the thread's first moment on, so that none ever lands there. */
+static int
+create_blocked(pthread_attr_t *pattr, void *(*entry)(void *), void *arg, pthread_t *thread)
+{
+    sigset_t block;
+    asynchronous_signals(&block);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+    /* Two system calls less than by the mask that it would inherit. */
+    int err = pthread_attr_setsigmask_np(pattr, &block);
+    return err != 0 ? err : pthread_create(thread, pattr, entry, arg);
+#else
+    sigset_t old;
+    pthread_sigmask(SIG_BLOCK, &block, &old);
+    int err = pthread_create(thread, pattr, entry, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return err;
+#endif
+}
+
 static int
 create(const struct conc_os_thread_attr *attr, int detach_state, void *(*entry)(void *), void *arg, pthread_t *thread)
 {
@@ -46,19 +65,9 @@ create(const struct conc_os_thread_attr *attr, int detach_state, void *(*entry)(
     err = pthread_attr_setdetachstate(&pattr, detach_state);
     if (err == 0 && attr->stack_size != 0)
         err = pthread_attr_setstacksize(&pattr, attr->stack_size);
-    if (err != 0)
-        goto done;
-
-    /* The mask is inherited: set it before, so that there is no moment in which a signal lands there. */
-    sigset_t block, old;
-    if (attr->block_signals) {
-        asynchronous_signals(&block);
-        pthread_sigmask(SIG_BLOCK, &block, &old);
-    }
-    err = pthread_create(thread, &pattr, entry, arg);
-    if (attr->block_signals)
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-done:
+    if (err == 0)
+        err = attr->block_signals ? create_blocked(&pattr, entry, arg, thread)
+                                  : pthread_create(thread, &pattr, entry, arg);
     pthread_attr_destroy(&pattr);
     return -err;
 }
