@@ -4,6 +4,7 @@
 #include "python/thread_type.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <structmember.h>
 
 #include "os/task_name.h"
@@ -122,6 +123,36 @@ take_name(ThreadObject *self, PyObject *name)
     return take_number(self);
 }
 
+/* [owned] "Thread-N", or "Thread-N (target)". By hand for plain text, as it commonly is: formatting it takes longer than all
+ * else that a start does by itself. */
+static PyObject *
+default_name(unsigned long number, PyObject *of_target)
+{
+    if (of_target != NULL && !(PyUnicode_CheckExact(of_target) && PyUnicode_IS_COMPACT_ASCII(of_target)))
+        return PyUnicode_FromFormat("Thread-%lu (%S)", number, of_target);
+    char head[32] = "Thread-", digits[24];
+    size_t length = sizeof("Thread-") - 1, count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    while (count > 0)
+        head[length++] = digits[--count];
+    if (of_target == NULL)
+        return PyUnicode_FromStringAndSize(head, (Py_ssize_t)length);
+    head[length++] = ' ';
+    head[length++] = '(';
+    size_t inner = (size_t)PyUnicode_GET_LENGTH(of_target);
+    PyObject *name = PyUnicode_New((Py_ssize_t)(length + inner + 1), 127);
+    if (name == NULL)
+        return NULL;
+    char *text = PyUnicode_DATA(name);
+    memcpy(text, head, length);
+    memcpy(text + length, PyUnicode_DATA(of_target), inner);
+    text[length + inner] = ')';
+    return name;
+}
+
 PyObject *
 conc_thread_name(ThreadObject *self)
 {
@@ -140,8 +171,7 @@ conc_thread_name(ThreadObject *self)
             return NULL;
         PyErr_Clear();
     }
-    PyObject *name = of_target == NULL ? PyUnicode_FromFormat("Thread-%lu", self->name_number)
-                                       : PyUnicode_FromFormat("Thread-%lu (%S)", self->name_number, of_target);
+    PyObject *name = default_name(self->name_number, of_target);
     Py_XDECREF(of_target);
     if (name == NULL)
         return NULL;
