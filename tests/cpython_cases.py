@@ -52,10 +52,6 @@ NOT_ABOUT_THREAD = {
 """Cases that are not run, since they are about the module in which Thread is replaced."""
 
 
-AT_TIMES = "passes at times: "
-"""How the reason of an exclusion begins that may pass."""
-
-
 @dataclass(frozen=True)
 class Exclusion:
     """A case that conc.Thread need not pass, on the versions from `since` to the one before `until`."""
@@ -73,14 +69,6 @@ _NO_LOCK = (
 EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("test.test_threading.ThreadTests.test_shutdown_locks", _NO_LOCK, until=(3, 13)),
     Exclusion("test.test_threading.ThreadTests.test_tstate_lock", _NO_LOCK, until=(3, 13)),
-    Exclusion(
-        "test.test_threading.ThreadJoinOnShutdown.test_3_join_in_forked_from_thread",
-        AT_TIMES
-        + "it forks in a thread while the main thread ends: these versions refuse a fork from then on (gh-113964), "
-        "and conc's start() does not wait for the thread, so that the main thread comes first",
-        since=(3, 12),
-        until=(3, 12, 2),
-    ),
 )
 MOST_EXCLUDED = 0.05
 """The share of the cases about Thread in test.test_threading."""
@@ -262,7 +250,7 @@ def judge(with_conc: Mapping[str, Outcome], plain: Mapping[str, Outcome], exclud
 def _judge_case(outcome: Outcome, plain: Outcome | None, reason: str | None, verdict: Verdict) -> str | None:
     """Enter a case in the verdict; what is wrong with it, or None. `reason` is that of its exclusion."""
     if outcome.word == "passed":
-        if reason is not None and not reason.startswith(AT_TIMES):
+        if reason is not None:
             return "is excluded, and passes"
         if (where := outcome.not_in_force()) is not None:
             return f"ran without conc's types: {where}"

@@ -91,6 +91,18 @@ conc_is_finalizing(void)
 #endif
 }
 
+/* Whether this CPython (3.12.0 and 3.12.1) refuses a fork in any thread once the main thread has come to its end: a new thread
+ * that is to fork must then run before its starter goes on, as threading's does. */
+static inline bool
+conc_threads_must_run_first(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    return Py_Version < 0x030c0200;
+#else
+    return false;
+#endif
+}
+
 /* What is raised by what cannot be done any more while it is. */
 #if PY_VERSION_HEX >= 0x030d0000
 #define CONC_FINALIZATION_ERROR PyExc_PythonFinalizationError

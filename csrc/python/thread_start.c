@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "os/thread.h"
 #include "python/attach.h"
 #include "python/data_stack.h"
 #include "python/errors.h"
@@ -197,6 +198,7 @@ python_entry(struct conc_thread *thread, void *arg)
         conc_attachment_wait(&attachment, self->interp);
     conc_roster_leave(roster);
     conc_attach(&attachment);
+    atomic_store(&self->attached, true);
     conc_data_stack_lend(stacks, attachment.tstate);
     live(self);
     conc_thread_disown(thread);
@@ -276,6 +278,16 @@ get_ready(void *arg)
     return err;
 }
 
+static void
+let_it_run(ThreadObject *self)
+{
+    while (!atomic_load(&self->attached)) {
+        CONC_BEGIN_DETACHED
+        conc_os_thread_yield();
+        CONC_END_DETACHED
+    }
+}
+
 static int
 start_python(ThreadObject *self, struct conc_thread_attr *attr)
 {
@@ -306,6 +318,8 @@ start_python(ThreadObject *self, struct conc_thread_attr *attr)
     }
     if (conc_thread_enter_active(self) < 0)
         PyErr_Clear();          /* it runs: it will do so itself, or end with that error */
+    if (conc_threads_must_run_first())
+        let_it_run(self);
     return 0;
 }
 

@@ -63,6 +63,7 @@ typedef struct {
     struct conc_stop_window window;     /* by `stop_lock` */
     CONC_PY_LOCK(stop_lock);
     bool initialized, daemon;
+    atomic_bool attached;               /* the thread has been in the interpreter */
     bool claimed;                       /* somebody starts it, or has */
     bool registered, over;              /* threading lists it; it never will again */
     bool called_back;
