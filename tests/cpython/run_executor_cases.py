@@ -8,7 +8,6 @@ this interpreter comes without them.
 
 from __future__ import annotations
 
-import faulthandler
 import importlib
 import io
 import json
@@ -78,6 +77,8 @@ class Outcomes(unittest.TestResult):
 
 def main() -> int:
     """Run them, and say how they ended."""
+    import faulthandler  # not when a subinterpreter, which cannot have it, asks for the table above
+
     faulthandler.dump_traceback_later(150, exit=True)
     try:
         cases, excluded = suite()
