@@ -357,6 +357,7 @@ def test_map_into(pool: conc.ThreadPoolExecutor, square: Any, successor: Any, co
     assert list(numbers) == list(range(1, count + 1))
 
 
+@pytest.mark.main_interpreter("NumPy")
 def test_map_into_numpy(pool: conc.ThreadPoolExecutor, square: Any, successor: Any) -> None:
     numpy = pytest.importorskip("numpy", reason="NumPy is not installed here")
     source = numpy.linspace(-1, 1, 60_000).reshape(300, 200)
