@@ -214,6 +214,17 @@ def joblib_backend() -> None:
     # Whole runs are left to tests/test_engines.py: with threadpoolctl they keep two or three blocks each.
 
 
+@contextmanager
+def replaced(name: str, function: Callable[..., object]) -> Iterator[None]:
+    """A function of conc.natives while the block runs. A mock would be a new class each time, kept without the GIL."""
+    before = getattr(conc.natives, name)
+    setattr(conc.natives, name, function)
+    try:
+        yield
+    finally:
+        setattr(conc.natives, name, before)
+
+
 @covers("conc.native", "conc.compile_c", "conc.CompileError", "conc._core.native", "conc._core.capsule")
 def native_functions() -> None:
     function = conc.native(_LLABS, "int64(int64)")
@@ -228,8 +239,8 @@ def native_functions() -> None:
     # Not through the environment: what libc keeps of that is not given back.
     with (
         tempfile.TemporaryDirectory() as cache,
-        mock.patch("conc.natives._cache", return_value=Path(cache)),
-        mock.patch("conc.natives._compiler", return_value="false"),
+        replaced("_cache", lambda: Path(cache)),
+        replaced("_compiler", lambda: "false"),
     ):
         # A library that is loaded stays so, and with it what ctypes keeps of it: this one cannot be made.
         refused(conc.CompileError, conc.compile_c, "double f(double x) { return x; }")
