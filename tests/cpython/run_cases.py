@@ -102,7 +102,7 @@ class Result(unittest.TestResult):
         super().startTest(test)
         threading.settrace(None)  # a case of 3.11 leaves a hook behind
         self._threads = set(threading.enumerate())
-        self._running, self._wrong, self._skipped, self._begin = test.id(), [], None, time.monotonic()
+        self._running, self._wrong, self._skipped = test.id(), [], None
         support.environment_altered = False
         self._told.news()
         self._write(begins=test.id())
@@ -119,8 +119,7 @@ class Result(unittest.TestResult):
         self.all_well = self.all_well and not self._wrong
         word = "failed" if self._wrong else "passed" if self._skipped is None else "skipped"
         detail = "\n".join(self._wrong) or self._skipped or ""
-        seconds = round(time.monotonic() - self._begin, 3)
-        self._write(ends=test.id(), word=word, detail=detail, seconds=seconds, told=self._told.news())
+        self._write(ends=test.id(), word=word, detail=detail, told=self._told.news())
         self._running = None
         super().stopTest(test)
 
