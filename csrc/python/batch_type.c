@@ -11,7 +11,9 @@
 #include "kernels/batch.h"
 #include "os/clock.h"
 #include "os/registry.h"
+#include "python/attach.h"
 #include "python/errors.h"
+#include "python/in_use.h"
 #include "python/kernel_type.h"
 #include "python/pool_type.h"
 #include "python/wait.h"
@@ -58,10 +60,10 @@ let_go(BatchObject *self)
     conc_range_cancel(self->range);
     if (self->kernel->owner != NULL && self->generation == conc_fork_generation()) {
         /* The code may go with us: what runs comes to the end of its item first. */
-        Py_BEGIN_ALLOW_THREADS          /* uses: self->range */
+        CONC_BEGIN_DETACHED             /* uses: self->range */
         while (conc_range_wait_ended(self->range, CONC_FOREVER) != 0)
             continue;
-        Py_END_ALLOW_THREADS
+        CONC_END_DETACHED
     }
     conc_range_release(self->range);
     self->range = NULL;
@@ -233,28 +235,14 @@ next_value(BatchObject *self)
     return value;
 }
 
-/* Waiting detaches, so another thread, or a signal handler, may come while one is inside. */
-static bool
-set_in_use(BatchObject *self, bool in_use)
-{
-    bool before;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    before = self->in_use;
-    self->in_use = in_use;
-    Py_END_CRITICAL_SECTION();
-    return before;
-}
-
 static PyObject *
 batch_next(PyObject *op)
 {
     BatchObject *self = BatchObject_CAST(op);
-    if (set_in_use(self, true)) {
-        PyErr_SetString(PyExc_ValueError, "this iterator is already in use by another thread");
+    if (!conc_in_use_enter(op, &self->in_use))
         return NULL;
-    }
     PyObject *value = next_value(self);
-    (void)set_in_use(self, false);
+    conc_in_use_leave(op, &self->in_use);
     return value;
 }
 

@@ -10,6 +10,7 @@
 #include "os/registry.h"
 #include "python/calls.h"
 #include "python/errors.h"
+#include "python/in_use.h"
 #include "python/wait.h"
 
 typedef struct {
@@ -270,27 +271,6 @@ next_value(CallBatchObject *self)
     return raise_exception(value);
 }
 
-/* Waiting detaches, so another thread, or a signal handler, may come while one is inside. */
-static bool
-set_in_use(CallBatchObject *self, bool in_use)
-{
-    bool before;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    before = self->in_use;
-    self->in_use = in_use;
-    Py_END_CRITICAL_SECTION();
-    return before;
-}
-
-static bool
-enter(CallBatchObject *self)
-{
-    if (!set_in_use(self, true))
-        return true;
-    PyErr_SetString(PyExc_ValueError, "this iterator is already in use by another thread");
-    return false;
-}
-
 PyDoc_STRVAR(close_doc,
 "close($self, /)\n--\n\n"
 "End the iteration, as a generator's close(): if it has begun, no further call does.");
@@ -299,10 +279,10 @@ static PyObject *
 call_batch_close(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     CallBatchObject *self = CallBatchObject_CAST(op);
-    if (!enter(self))
+    if (!conc_in_use_enter(op, &self->in_use))
         return NULL;
     end(self);
-    (void)set_in_use(self, false);
+    conc_in_use_leave(op, &self->in_use);
     Py_RETURN_NONE;
 }
 
@@ -315,14 +295,14 @@ static PyObject *
 call_batch_next(PyObject *op)
 {
     CallBatchObject *self = CallBatchObject_CAST(op);
-    if (!enter(self))
+    if (!conc_in_use_enter(op, &self->in_use))
         return NULL;
     PyObject *value = next_value(self);
     if (value == NULL && self->calls != NULL) {
         conc_calls_stop(self->calls);
         (void)call_batch_clear(op);
     }
-    (void)set_in_use(self, false);
+    conc_in_use_leave(op, &self->in_use);
     return value;
 }
 

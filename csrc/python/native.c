@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "os/clock.h"
+#include "python/attach.h"
 #include "python/errors.h"
 #include "python/kernels.h"
 #include "python/pool_type.h"
@@ -182,10 +183,10 @@ run_loop(PoolObject *pool, const struct conc_loop_attr *attr)
     if (err == -EINTR) {
         /* A signal handler raised. What has begun must come to its end, since it uses the caller's memory. */
         conc_loop_cancel(loop);
-        Py_BEGIN_ALLOW_THREADS          /* uses: loop */
+        CONC_BEGIN_DETACHED             /* uses: loop */
         while (conc_loop_wait(loop, CONC_FOREVER) == -EINTR)
             continue;
-        Py_END_ALLOW_THREADS
+        CONC_END_DETACHED
     }
     if (blocks)
         conc_worker_resumes(pool->pool);

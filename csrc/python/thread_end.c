@@ -13,8 +13,8 @@
 
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
-static int
-wait_thread(void *thread, int64_t deadline_ns)
+int
+conc_wait_for_thread(void *thread, int64_t deadline_ns)
 {
     return conc_thread_wait(thread, deadline_ns);
 }
@@ -47,7 +47,7 @@ wait_for_end(ThreadObject *self, PyObject *timeout, const char *verb)
         PyErr_Format(CONC_FINALIZATION_ERROR, "cannot %s thread at Python finalization: it runs no more", verb);
         return -1;
     }
-    int err = conc_wait(wait_thread, self->thread, deadline);
+    int err = conc_wait(conc_wait_for_thread, self->thread, deadline);
     switch (err) {
     case 0:
         return 1;
@@ -154,6 +154,16 @@ conc_thread_wait_for_outcome_method(PyObject *op, PyObject *args)
 
 /* -- callbacks ------------------------------------------------------------------------------------------------------ */
 
+/* What it raises is told, and keeps nobody else from being called. */
+static void
+call_one(ThreadObject *self, PyObject *callback)
+{
+    PyObject *done = PyObject_CallOneArg(callback, (PyObject *)self);
+    if (done == NULL)
+        PyErr_WriteUnraisable(callback);
+    Py_XDECREF(done);
+}
+
 void
 conc_thread_call_back(ThreadObject *self)
 {
@@ -165,13 +175,8 @@ conc_thread_call_back(ThreadObject *self)
     Py_END_CRITICAL_SECTION();
     if (callbacks == NULL)
         return;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(callbacks); i++) {
-        PyObject *callback = PyList_GET_ITEM(callbacks, i);
-        PyObject *done = PyObject_CallOneArg(callback, (PyObject *)self);
-        if (done == NULL)
-            PyErr_WriteUnraisable(callback);
-        Py_XDECREF(done);
-    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(callbacks); i++)
+        call_one(self, PyList_GET_ITEM(callbacks, i));
     Py_DECREF(callbacks);
 }
 
@@ -208,12 +213,8 @@ conc_thread_add_done_callback_method(PyObject *op, PyObject *fn)
     Py_END_CRITICAL_SECTION();
     if (registered < 0)
         return NULL;
-    if (registered == 0) {
-        PyObject *done = PyObject_CallOneArg(fn, op);
-        if (done == NULL)
-            PyErr_WriteUnraisable(fn);
-        Py_XDECREF(done);
-    }
+    if (registered == 0)
+        call_one(self, fn);
     Py_RETURN_NONE;
 }
 

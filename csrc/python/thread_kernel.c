@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/refcount.h"
 #include "python/attach.h"
-#include "python/thread_birth.h"
 
 /*   RUNNING ──add_done_callback()──> CALL_BACK ──the kernel ends──> OVER          (or RUNNING ──> OVER) */
 enum { RUN_RUNNING, RUN_CALL_BACK, RUN_OVER };

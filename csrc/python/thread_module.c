@@ -10,8 +10,8 @@
 #include "python/errors.h"
 #include "python/thread_place.h"
 #include "python/thread_stop.h"
+#include "python/thread_type.h"
 #include "python/wait.h"
-#include "sched/roster.h"
 
 PyDoc_STRVAR(bind_threading_doc,
 "bind_threading(threading, starter, report_exception, do_nothing, resolve_place, threads_allowed, daemons_allowed,\n"
@@ -53,12 +53,6 @@ forget_all(struct conc_roster *roster)
         conc_thread_release(thread);
 }
 
-static int
-wait_thread(void *thread, int64_t deadline_ns)
-{
-    return conc_thread_wait(thread, deadline_ns);
-}
-
 PyDoc_STRVAR(join_threads_doc,
 "join_threads()\n--\n\n"
 "Wait until no thread of this interpreter is left that has begun and is no daemon; a thread may start another one\n"
@@ -70,7 +64,7 @@ join_threads(PyObject *module, PyObject *Py_UNUSED(ignored))
     struct conc_roster *roster = conc_core_state(module)->roster;
     struct conc_thread *thread;
     while ((thread = conc_roster_next(roster)) != NULL) {
-        int err = conc_wait(wait_thread, thread, CONC_FOREVER);
+        int err = conc_wait(conc_wait_for_thread, thread, CONC_FOREVER);
         conc_thread_release(thread);
         if (err != 0) {
             forget_all(roster);

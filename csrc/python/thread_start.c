@@ -15,7 +15,6 @@
 #include "python/attach.h"
 #include "python/data_stack.h"
 #include "python/errors.h"
-#include "python/thread_birth.h"
 #include "python/thread_place.h"
 
 /* -- known to threading --------------------------------------------------------------------------------------------- */

@@ -98,6 +98,9 @@ PyObject *conc_thread_run_method(PyObject *op, PyObject *ignored);
 int conc_thread_enter_active(ThreadObject *self);
 void conc_thread_leave_active(ThreadObject *self);
 
+/* Raises what a failed conc_thread_start() is for Python; `err` is its negative errno. */
+void conc_thread_raise_start(int err);
+
 /* -- thread_kernel.c -- */
 
 /* Starts the thread on the kernel that is its target: 0, or -1 with an exception set. */
@@ -124,6 +127,9 @@ bool conc_thread_open_window(ThreadObject *self);
 void conc_thread_close_window(ThreadObject *self);
 
 /* -- thread_end.c -- */
+
+/* conc_thread_wait() as conc_wait() takes it. */
+int conc_wait_for_thread(void *thread, int64_t deadline_ns);
 PyObject *conc_thread_join_method(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *conc_thread_is_alive_method(PyObject *op, PyObject *ignored);
 PyObject *conc_thread_is_done_method(PyObject *op, PyObject *ignored);
