@@ -186,11 +186,22 @@ def ends(thread: conc.Thread, outcome: Outcome, value: Any) -> None:
 
 @contextlib.contextmanager
 def waiting_thread() -> Generator[tuple[conc.Thread, Callable[[], None]], None, None]:
-    """A thread whose target waits in C until it is let go, and then returns True."""
-    gate = threading.Lock()
+    """A thread whose target waits in C until it is let go, and then returns True.
+
+    start() does not wait for the new thread: what that allocates on its way into the target would be counted as, or
+    fail in place of, what the armed call allocates. So it says when it is there, and allocates nothing from then on.
+    """
+    there, gate = threading.Lock(), threading.Lock()
+    there.acquire()
     gate.acquire()
-    thread = conc.Thread(target=gate.acquire)
+
+    def wait() -> bool:
+        there.release()
+        return gate.acquire()
+
+    thread = conc.Thread(target=wait)
     thread.start()
+    assert there.acquire(timeout=DEADLINE_S), "the target has not begun"
     try:
         yield thread, gate.release
     finally:
