@@ -1,5 +1,7 @@
-"""In a subinterpreter start() of a daemon returns once it has run, so that an interpreter that ends leaves none that waits
-for its first turn: CPython would go on waiting in the memory of an interpreter that is gone.
+"""In a subinterpreter start() of a daemon returns once it has run.
+
+An interpreter that ends then leaves no thread that waits for its first turn: CPython would go on waiting in the memory of
+an interpreter that is gone.
 """
 
 # needs: subinterpreters
