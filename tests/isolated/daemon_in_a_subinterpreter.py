@@ -1,7 +1,7 @@
 """In a subinterpreter start() of a daemon returns once it has run.
 
-An interpreter that ends then leaves no thread that waits for its first turn: CPython would go on waiting in the memory of
-an interpreter that is gone.
+An interpreter that ends then leaves no thread that waits for its first turn: CPython would go on waiting in the memory
+of an interpreter that is gone.
 """
 
 # needs: subinterpreters
