@@ -12,13 +12,22 @@
 #define CONC_OS_PARK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* 0 (changed, woken or spurious), -ETIMEDOUT, -EINTR, or another negative errno. */
 int conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
 
+/* The same, but -EINTR also when the calling thread is interrupted (os/interrupt.h): for a wait that somebody may want to
+ * end, and not for a lock's. */
+int conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+
 /* Wakes at most `count` threads that wait on `word`. */
 void conc_unpark(_Atomic(uint32_t) *word, unsigned count);
+
+/* Whether the kernel lets a thread wait on two words; else an interrupt is looked for now and then. For the registry, which
+ * keeps it. */
+bool conc_park_learn_two(void);
 
 #define CONC_UNPARK_ALL 0x7fffffffu
 

@@ -11,8 +11,20 @@ conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
     return -ENOSYS;
 }
 
+int
+conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    return conc_park(word, expected, deadline_ns);
+}
+
 void
 conc_unpark(_Atomic(uint32_t) *word, unsigned count)
 {
     (void)word, (void)count;
+}
+
+bool
+conc_park_learn_two(void)
+{
+    return false;
 }
