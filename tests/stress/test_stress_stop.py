@@ -1,6 +1,6 @@
 """stop() raced against the end of the target: it comes in the target or not at all.
 
-CONC_STRESS_SCALE=250 makes a million stops of them.
+CONC_STRESS_SCALE=200 makes a million stops of them.
 """
 
 from __future__ import annotations
