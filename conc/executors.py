@@ -57,8 +57,47 @@ class Future(_core.FutureState, concurrent.futures.Future[_T]):
         result: _T = self.result()
         return result
 
+    def _waiters_for_worker(self, waiters: list[Any]) -> _WaitersForWorker:
+        return _WaitersForWorker(self, waiters)
+
     def _log_callback_error(self, callback: Callable[..., object], error: BaseException) -> None:
         _LOGGER.error("exception calling callback %r for %r", callback, self, exc_info=error)
+
+
+class _WaitOfWorker(threading.Event):
+    """What ``wait`` and ``as_completed`` of ``concurrent.futures`` sleep on in a task.
+
+    As in ``result()`` one more worker makes up for the one that waits.
+    """
+
+    def __init__(self, future: Future[Any]) -> None:
+        super().__init__()
+        self._future = future
+
+    def wait(self, timeout: float | None = None) -> bool:
+        blocks = self._future._wait_begins()
+        try:
+            return super().wait(timeout)
+        finally:
+            if blocks:
+                self._future._wait_ends()
+
+
+class _WaitersForWorker:
+    """The waiters of a future as a worker of the same pool sees them: one that it adds is going to wait in a task."""
+
+    def __init__(self, future: Future[Any], waiters: list[Any]) -> None:
+        self._future = future
+        self._waiters = waiters
+
+    def append(self, waiter: Any) -> None:
+        """Its event is not used yet: ``concurrent.futures`` holds the conditions of all its futures meanwhile."""
+        if not self._future.done() and type(getattr(waiter, "event", None)) is threading.Event:
+            waiter.event = _WaitOfWorker(self._future)
+        self._waiters.append(waiter)
+
+    def remove(self, waiter: Any) -> None:
+        self._waiters.remove(waiter)
 
 
 class _Workers(_core.Pool):
