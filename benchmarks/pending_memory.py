@@ -2,9 +2,9 @@
 
     python benchmarks/pending_memory.py KIND COUNT      prints one measurement in bytes
 
-Counted is by how much the resident pages of the process grow while COUNT calls without arguments are submitted, over their
-number: future, task, context variables, the queue's and the allocators' own. The list that the futures go to was made and
-touched before. One task has come and gone before.
+Counted is by how much the resident pages of the process grow while COUNT calls without arguments are submitted, over
+their number: future, task, context variables, the queue's and the allocators' own. The list that the futures go to was
+made and touched before. One task has come and gone before.
 """
 
 from __future__ import annotations
