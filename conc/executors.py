@@ -174,6 +174,15 @@ def _default_workers() -> int:
     return min(32, cpu_count() + 4)
 
 
+def _spin_ns() -> int:
+    """How long workers look out for work: not at all where this process may use no more than two CPUs."""
+    if (os.cpu_count() or 1) <= 2:
+        return 0
+    from conc.cpus import cpu_count
+
+    return _SPIN_NS if cpu_count() > 2 else 0
+
+
 def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
     """The iterables as tuples, cut to the shortest, which alone needs to be finite."""
     if len(iterables) == 1:
@@ -249,7 +258,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             Future,
             eager=initializer is not None,
             stack_size=configured_stack_size(),
-            spin_ns=_SPIN_NS if (os.cpu_count() or 1) > 2 else 0,
+            spin_ns=_spin_ns(),
         )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer

@@ -642,6 +642,23 @@ def test_waiting_for_another_pool_by_concurrent_futures_adds_no_worker(gate: thr
         assert waits.result().not_done == set()
 
 
+@pytest.mark.parametrize(
+    ("online", "usable", "spins"), [(2, 2, False), (64, 2, False), (64, 3, True), (None, 8, False)]
+)
+def test_workers_look_out_for_work_where_there_are_cpus_for_it(
+    monkeypatch: pytest.MonkeyPatch, online: int | None, usable: int, spins: bool
+) -> None:
+    """And the pool does its work on such a machine, which this one may not be."""
+    monkeypatch.setattr(os, "cpu_count", lambda: online)
+    monkeypatch.setattr("conc.cpus.cpu_count", lambda: usable)
+    assert (conc.executors._spin_ns() > 0) == spins
+    with conc.ThreadPoolExecutor(8) as pool:
+        for _ in range(50):  # some come while workers look out, others when all have parked
+            assert pool.submit(lambda: pool.submit(int, 7).result()).result() == 7
+        assert [future.result() for future in [pool.submit(int, n) for n in range(2_000)]] == list(range(2_000))
+        assert list(pool.map(kernels.trial_divisions, [2, 3, 4])) == list(map(kernels.trial_divisions, [2, 3, 4]))
+
+
 def test_another_pools_future_adds_no_worker(gate: threading.Event) -> None:
     """A pool of one worker runs one task at a time, also while it waits for somebody else's."""
     running: list[int] = []
