@@ -27,7 +27,7 @@ import conc
 from conc.watching.html import FRAGMENT_RUNS, FRAGMENT_THREADS, chart_data
 from conc.watching.kinds import LOOKS, Kind
 from conc.watching.labels import labels, shown
-from conc.watching.lanes import KINDS, Grid, chosen, lock_lanes, thread_lanes, whole
+from conc.watching.lanes import KINDS, MOST_LOCKS, Grid, chosen, lock_lanes, thread_lanes, whole
 from conc.watching.plot import MOST_MARKS, ticks
 from conc.watching.records import RawTimeline, Reason, State, Totals
 from conc.watching.runs import PARTS, lock_runs, thinned, thread_runs
@@ -262,6 +262,23 @@ def test_a_huge_watch_makes_a_bounded_picture_that_says_what_is_left_out(huge: R
     assert "2,800 more threads, which did less, are not drawn" in svg
     assert "more detail would make the picture too large" in svg
     assert "worker 2950" in svg
+
+
+def test_of_many_processes_the_locks_are_bounded_too() -> None:
+    made = Builder(100)
+    for process in range(40):
+        made.hold(process, process + 1, made.thread(f"t{process}", running(0, 100), process=process))
+    raw = made.raw(processes=tuple(replace(made.process, pid=100 + number) for number in range(40)))
+    raw = replace(raw, holds=replace(raw.holds, process=list(range(40))))
+    timeline = Timeline(raw)
+    assert len(timeline.summary().gils) == 40
+    assert "24 more GILs are not drawn" in timeline.plot().to_svg()
+    data = chart_data(raw, 200, 1000)
+    assert sum("lock" in row for row in data["rows"]) == MOST_LOCKS
+    assert any("24 more GILs" in note for note in data["notes"])
+    assert sum("interpreter" in line for line in timeline.summary().verdict) == 3
+    assert "37 more GILs" in " ".join(timeline.summary().verdict)
+    assert str(timeline).count("contention") == 8
 
 
 @pytest.mark.parametrize(("span", "most"), [(1.0, 5), (37.2, 8), (999.0, 3), (0.004, 10), (2e6, 7)])

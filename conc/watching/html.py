@@ -16,7 +16,7 @@ from typing import Any
 from conc.comparison.units import seconds
 from conc.watching.kinds import ENDED_COLOUR, LOOKS
 from conc.watching.labels import labels, shown
-from conc.watching.lanes import chosen
+from conc.watching.lanes import MOST_LOCKS, chosen, lock_keys
 from conc.watching.records import RawTimeline
 from conc.watching.results import Summary
 from conc.watching.runs import BLOCKED, HELD, Run, What, lock_runs, thinned, thread_runs
@@ -106,7 +106,7 @@ def chart_data(raw: RawTimeline, most_threads: int, most_runs: int) -> dict[str,
     """What the script draws: lanes of [gap, length, index of a value] in ns, the values, colours, and notes."""
     threads = chosen(raw, most_threads)
     names = labels(raw)
-    locks = lock_runs(raw, names)
+    locks = dict([*lock_runs(raw, names).items()][:MOST_LOCKS])
     wall_ns = max(raw.end_ns - raw.begin_ns, 1)
     lanes, resolution_ns = thinned([*locks.values(), *thread_runs(raw, threads)], most_runs, wall_ns)
     values: dict[What, int] = {}
@@ -161,6 +161,8 @@ def _thread_row(raw: RawTimeline, names: Sequence[str], thread: int) -> dict[str
 def _left_out(raw: RawTimeline, drawn: int, resolution_ns: int) -> Iterator[str]:
     if drawn < len(raw.threads):
         yield f"{len(raw.threads) - drawn:,} more threads, which did less, are not drawn"
+    if len(lock_keys(raw)) > MOST_LOCKS:
+        yield f"{len(lock_keys(raw)) - MOST_LOCKS:,} more GILs are not drawn"
     if resolution_ns:
         yield f"what lasted less than {seconds(resolution_ns / 1e9)} is drawn as a mixture, to keep the page small"
     if raw.resolution_ns > raw.interval_ns:

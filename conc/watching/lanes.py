@@ -11,6 +11,9 @@ from conc.watching.records import RawTimeline, Reason, State
 
 KINDS = len(Kind)
 
+MOST_LOCKS = 16
+"""Locks that are drawn: a watch of many processes has one for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -91,10 +94,18 @@ def thread_lanes(raw: RawTimeline, threads: Sequence[int], grid: Grid) -> list[L
     return [lanes[thread] for thread in threads]
 
 
+def lock_keys(raw: RawTimeline) -> list[tuple[int, int]]:
+    """(process, interpreter) of every lock that was seen to be held."""
+    return sorted({key for key, _, _ in hold_rows(raw)})
+
+
 def lock_lanes(raw: RawTimeline, grid: Grid) -> list[LockLane]:
-    """One for each lock that was seen to be held."""
+    """One for each lock that was seen to be held, of the first `MOST_LOCKS`."""
+    wanted = {*lock_keys(raw)[:MOST_LOCKS]}
     lanes: dict[tuple[int, int], LockLane] = {}
     for key, (begin, end, _), blocked in hold_rows(raw):
+        if key not in wanted:
+            continue
         lane = lanes.get(key)
         if lane is None:
             lane = lanes[key] = LockLane(*key, held=[0] * grid.columns, blocked=[0] * grid.columns)

@@ -14,7 +14,18 @@ from pathlib import Path
 from conc.comparison.units import seconds
 from conc.watching.kinds import ENDED_COLOUR, LOOKS, Kind
 from conc.watching.labels import labels, shown
-from conc.watching.lanes import KINDS, Grid, Lane, LockLane, chosen, lock_lanes, thread_lanes, whole
+from conc.watching.lanes import (
+    KINDS,
+    MOST_LOCKS,
+    Grid,
+    Lane,
+    LockLane,
+    chosen,
+    lock_keys,
+    lock_lanes,
+    thread_lanes,
+    whole,
+)
 from conc.watching.records import RawTimeline
 
 MOST_THREADS = 60
@@ -262,6 +273,8 @@ def _legend(y: int, per_row: int) -> Iterator[str]:
 def _notes(raw: RawTimeline, drawn: int, step: int, grid: Grid) -> Iterator[str]:
     if drawn < len(raw.threads):
         yield f"{len(raw.threads) - drawn:,} more threads, which did less, are not drawn"
+    if len(lock_keys(raw)) > MOST_LOCKS:
+        yield f"{len(lock_keys(raw)) - MOST_LOCKS:,} more GILs are not drawn"
     if step > 1:
         yield f"one column is {seconds(grid.column_ns() / 1e9)}: more detail would make the picture too large"
     if raw.resolution_ns > raw.interval_ns:

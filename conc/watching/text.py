@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conc.watching.results import GilSummary, Shares, Summary, ThreadSummary
 
 MOST_ROWS = 40
+MOST_GILS = 8
 NARROWEST, WIDEST = 60, 160
 NAME_WIDTH = 24
 LEAST_BAR = 20
@@ -120,7 +121,7 @@ def _bars(raw: RawTimeline, threads: Sequence[int], width: int) -> dict[int, str
 
 def _notes(summary: Summary) -> Iterator[str]:
     yield ""
-    for gil in summary.gils:
+    for gil in summary.gils[:MOST_GILS]:
         yield _gil_words(gil)
     for note in summary.notes:
         yield f"note: {shown(note, 400)}"

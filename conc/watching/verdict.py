@@ -13,6 +13,7 @@ FEW_WAITING_THREADS = 0.05
 SMALL_SHARE = 0.01
 STARVED_SHARE = 0.1
 NAMED_HOLDERS = 3
+NAMED_GILS = 3
 
 
 def judge(facts: Summary) -> Summary:
@@ -24,8 +25,11 @@ def _lines(facts: Summary) -> Iterator[str]:
     if facts.wall_s <= 0 or not facts.threads:
         yield "Nothing was seen: the watch was too short."
         return
-    for gil in facts.gils:
+    contended = sorted(facts.gils, key=lambda gil: -gil.waiting_threads)
+    for gil in contended[:NAMED_GILS]:
         yield from _gil_lines(facts, gil)
+    if len(contended) > NAMED_GILS:
+        yield f"{len(contended) - NAMED_GILS:,} more GILs, for which less was waited."
     if not facts.gils:
         yield f"GIL: {facts.unknown.get('gil', 'not seen')}."
     yield from _cpu_lines(facts)
