@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         stop_requested,
     )
     from conc.usage import Usage
+    from conc.watching.api import Watch, watch
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -53,6 +54,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadStopped": ("conc.threads", "ThreadStopped"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
+    "Watch": ("conc.watching.api", "Watch"),
     "compare": ("conc.comparison.api", "compare"),
     "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
@@ -65,6 +67,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
     "stop_requested": ("conc.threads", "stop_requested"),
+    "watch": ("conc.watching.api", "watch"),
 }
 
 __all__ = [
@@ -86,6 +89,7 @@ __all__ = [
     "ThreadStopped",
     "Timer",
     "Usage",
+    "Watch",
     "__version__",
     "compare",
     "compile_c",
@@ -99,6 +103,7 @@ __all__ = [
     "shield",
     "spawn",
     "stop_requested",
+    "watch",
 ]
 
 

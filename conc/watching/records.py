@@ -128,6 +128,20 @@ class Waits:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """For how long each thread held each GIL. Exact sums of the samples, never thinned."""
+
+    thread: Sequence[int] = ()
+    """-1: not known."""
+    interpreter: Sequence[int] = ()
+    held_ns: Sequence[int] = ()
+    blocked_ns: Sequence[int] = ()
+    """Of `held_ns`: it sat in a system call meanwhile."""
+    longest_ns: Sequence[int] = ()
+    """The longest time without another holder in between."""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """How long each thread was in each state, for each reason. Exact sums of the samples, never thinned."""
 
@@ -172,6 +186,7 @@ class RawTimeline:
     holds: Holds
     waits: Waits
     totals: Totals
+    held: Held = Held()
     places: tuple[Place, ...] = ()
     places_cost_ns: int = 0
     """Time for which taking `places` held the GIL."""
