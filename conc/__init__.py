@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from conc.usage import Usage
     from conc.watching.api import Watch, watch
+    from conc.watching.timeline import Timeline
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -54,6 +55,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "ThreadStopped": ("conc.threads", "ThreadStopped"),
+    "Timeline": ("conc.watching.timeline", "Timeline"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
     "Watch": ("conc.watching.api", "Watch"),
@@ -91,6 +93,7 @@ __all__ = [
     "ThreadPoolExecutor",
     "ThreadState",
     "ThreadStopped",
+    "Timeline",
     "Timer",
     "Usage",
     "Watch",
