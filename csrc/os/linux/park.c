@@ -9,15 +9,17 @@
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/linux/park_tag.h"
 
 int
-conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     struct timespec ts = {.tv_sec = (time_t)(deadline_ns / CONC_NS_PER_S),
                           .tv_nsec = (long)(deadline_ns % CONC_NS_PER_S)};
     /* FUTEX_WAIT_BITSET takes an absolute time, so that a restarted wait does not grow. */
     long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
-                      deadline_ns == CONC_FOREVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+                      deadline_ns == CONC_FOREVER ? NULL : &ts, (unsigned long)conc_park_tag(cause),
+                      FUTEX_BITSET_MATCH_ANY);
     if (rc == 0 || errno == EAGAIN)
         return 0;
     return -errno;
