@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from watch_support import HAS_GIL, lifetime_ns, share, thread_named, times, waiting
@@ -395,7 +396,7 @@ def test_a_long_watch_is_thinned_and_says_so() -> None:
     watcher.stop()
     from conc.watching import api, reading
 
-    raw = reading.timeline_of(watcher.take(), watching_names.ThreadNames(), api._own_process(), None)
+    raw = reading.timeline_of(watcher.take(), watching_names.ThreadNames(), api._own_process(), {})
     check_whole(raw)
     assert len(raw.segments.begin_ns) <= 64
     assert raw.resolution_ns > raw.interval_ns
@@ -432,8 +433,26 @@ def test_what_is_not_known_has_a_reason() -> None:
     taken["failures"] = dict.fromkeys(taken["failures"], 13)
     taken["late_ticks"] = taken["ticks"] = 100
     taken["threads_left_out"] = taken["waits_merged"] = 1
-    raw = reading.timeline_of(taken, watching_names.ThreadNames(), api._own_process(), "no layout")
+    raw = reading.timeline_of(taken, watching_names.ThreadNames(), api._own_process(), {"gil": "no layout"})
     assert set(raw.unknown) == set(taken["failures"])
     assert raw.unknown["gil"] == "no layout"
     assert all("EACCES" in reason for what, reason in raw.unknown.items() if what != "gil")
     assert len(raw.notes) == 3
+
+
+def test_a_watch_tells_how_many_cpus_there_are() -> None:
+    with conc.watch() as watched:
+        pass
+    assert watched.summary().cpus == conc.cpu_count()
+
+
+@pytest.mark.parametrize(("learned", "gap"), [(b"range", "gil_holder"), ("no range", "gil")])
+def test_what_is_not_seen_of_the_gil_has_a_name(learned: object, gap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conc.watching import api
+
+    core = SimpleNamespace(gil_layout=lambda: "no layout", learned_gil_layout=lambda: learned)
+    monkeypatch.setattr(api, "_core", core)
+    layout, unknown = api._gil_layout()
+    assert layout == (learned if isinstance(learned, bytes) else None)
+    assert list(unknown) == [gap]
+    assert unknown[gap].startswith("no layout; ")

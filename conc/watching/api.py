@@ -64,7 +64,7 @@ class Watch(Timeline):
         self._watcher: _core.Watcher | None = None
         self._lock = threading.Lock()
         self._seen: RawTimeline | None = None
-        self._blind: str | None = None  # why it is not seen who has the GIL
+        self._blind: dict[str, str] = {}  # what is not seen of the GIL, and why
 
     def __enter__(self) -> Self:
         if self._watcher is not None:
@@ -138,15 +138,15 @@ def _descriptors() -> int:
     return min(_MOST_DESCRIPTORS, limit // _DESCRIPTOR_SHARE)
 
 
-def _gil_layout() -> tuple[bytes | None, str | None]:
-    """Where the GIL is to be read, and why it cannot be, or why no more than where threads wait for it is known."""
+def _gil_layout() -> tuple[bytes | None, dict[str, str]]:
+    """Where the GIL is to be read, and what of it cannot be (as in `RawTimeline.unknown`)."""
     layout = _core.gil_layout()
     if isinstance(layout, bytes):
-        return layout, None
+        return layout, {}
     learned = _core.learned_gil_layout()
     if isinstance(learned, bytes):
-        return learned, f"{layout}; who waits for the GIL is seen, and not who has it"
-    return None, f"{layout}; and where threads wait for it could not be seen either: {learned}"
+        return learned, {"gil_holder": f"{layout}; who waits for the GIL is seen, and not who has it"}
+    return None, {"gil": f"{layout}; and where threads wait for it could not be seen either: {learned}"}
 
 
 def _own_process() -> RawProcess:

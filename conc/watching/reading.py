@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
+from conc.cpus import cpu_count
 from conc.watching.names import ThreadNames
 from conc.watching.records import Held, Holds, RawProcess, RawThread, RawTimeline, Segments, Totals, Waits
 
@@ -34,8 +35,10 @@ _LOST = {
 _LATE_SHARE = 0.1
 
 
-def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: str | None) -> RawTimeline:
-    """The record of one watch of this process; `blind` says why the GIL was not read."""
+def timeline_of(
+    taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: Mapping[str, str]
+) -> RawTimeline:
+    """The record of one watch of this process; `blind` says what of the GIL was not read, and why."""
     end_ns: int = taken["end_ns"]
     threads = _threads(taken["threads"], names, end_ns)
     return RawTimeline(
@@ -49,6 +52,7 @@ def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProces
         cost_cpu_ns=taken["cost_cpu_ns"],
         resolution_ns=taken["resolution_ns"],
         processes=(process,),
+        cpus=cpu_count(),
         threads=threads,
         segments=_columns(Segments, taken["segments"]),
         holds=_columns(Holds, taken["holds"]),
@@ -56,7 +60,7 @@ def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProces
         waits=_columns(Waits, taken["waits"]),
         totals=_columns(Totals, taken["totals"]),
         syscalls=taken["syscalls"],
-        unknown=_unknown(taken, threads) | ({} if blind is None else {"gil": blind}),
+        unknown={**_unknown(taken, threads), **blind},
         notes=tuple(_notes(taken)),
     )
 
