@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conc.comparison.report import Report
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
+    from conc.gil import GilStatus, gil_status
     from conc.joblib_backend import register_joblib_backend
     from conc.memory.probing import probe
     from conc.natives import CompileError, compile_c, native
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         stop_requested,
     )
     from conc.usage import Usage
+    from conc.watching.api import Watch, watch
+    from conc.watching.timeline import Timeline
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -40,6 +43,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "CompletedProcess": ("conc.processes", "CompletedProcess"),
     "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
+    "GilStatus": ("conc.gil", "GilStatus"),
     "Interrupted": ("conc.comparison.api", "Interrupted"),
     "PIPE": ("conc.processes", "PIPE"),
     "PoolStats": ("conc.pool_stats", "PoolStats"),
@@ -51,11 +55,14 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "ThreadStopped": ("conc.threads", "ThreadStopped"),
+    "Timeline": ("conc.watching.timeline", "Timeline"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
+    "Watch": ("conc.watching.api", "Watch"),
     "compare": ("conc.comparison.api", "compare"),
     "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
+    "gil_status": ("conc.gil", "gil_status"),
     "kernels": ("conc.kernels", None),
     "memory": ("conc.memory", None),
     "native": ("conc.natives", "native"),
@@ -65,6 +72,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
     "stop_requested": ("conc.threads", "stop_requested"),
+    "watch": ("conc.watching.api", "watch"),
 }
 
 __all__ = [
@@ -75,6 +83,7 @@ __all__ = [
     "CompileError",
     "CompletedProcess",
     "Future",
+    "GilStatus",
     "Interrupted",
     "PoolStats",
     "Report",
@@ -84,12 +93,15 @@ __all__ = [
     "ThreadPoolExecutor",
     "ThreadState",
     "ThreadStopped",
+    "Timeline",
     "Timer",
     "Usage",
+    "Watch",
     "__version__",
     "compare",
     "compile_c",
     "cpu_count",
+    "gil_status",
     "kernels",
     "memory",
     "native",
@@ -99,6 +111,7 @@ __all__ = [
     "shield",
     "spawn",
     "stop_requested",
+    "watch",
 ]
 
 

@@ -7,6 +7,8 @@
 #include "os/descriptor.h"
 #include "os/park.h"
 #include "os/registry.h"
+#include "os/syscall_wait.h"
+#include "os/task_syscall.h"
 
 static _Atomic(uint32_t) word, interrupts;
 
@@ -62,6 +64,18 @@ wait_for_one(void *arg, unsigned index)
     conc_interrupt_set(NULL);
 }
 
+/* A wait that may be ended is one for an end or a result, and a look at the thread says so. */
+static void
+check_what_for(int tid)
+{
+    struct conc_task_syscall call;
+    struct conc_syscall_wait wait;
+    CHECK_EQ(conc_task_syscall_read(tid, &call), 0);
+    CHECK_EQ(conc_syscall_wait_of(&call, &wait), 0);
+    CHECK_EQ(wait.kind, CONC_WAIT_FUTEX);
+    CHECK_EQ(wait.cause, CONC_PARK_JOIN);
+}
+
 static void
 wait_on(int fd)
 {
@@ -69,6 +83,8 @@ wait_on(int fd)
     struct crew crew;
     crew_start(&crew, 1, wait_for_one, &waiting);
     until_blocked(&waiting.tid);
+    if (fd < 0)
+        check_what_for(atomic_load(&waiting.tid));
     come();
     crew_join(&crew);
 }
