@@ -32,8 +32,9 @@ struct conc_gil_sample {
 /* *reader [owned], with the interpreters that there are now. `pid` 0: our own process.
  *
  * 0; -ENOMEM; -ESRCH: no such process; -EPERM, -EACCES: reading it takes the right to trace it (ptrace(2)); -EFAULT: there
- * is no _PyRuntime at that address; -ENOSYS: this platform has no such reading. A layout without structures, learned or
- * empty, opens too: it has no GIL to read, and conc_gil_reader_is_gil_address() knows what was learned. */
+ * is no _PyRuntime at that address; -EBADMSG: offsets that no CPython has; -ENOSYS: this platform has no such reading. A
+ * layout without structures, learned or empty, opens too: it has no GIL to read, and conc_gil_reader_is_gil_address()
+ * knows what was learned. */
 int conc_gil_reader_open(struct conc_gil_reader **reader, int pid, const struct conc_gil_layout *layout);
 
 /* Looks anew which interpreters there are: to be called now and then. conc_gil_reader_read() does it by itself when one
