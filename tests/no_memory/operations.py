@@ -662,6 +662,38 @@ def cpu_count() -> Steps:
 
 
 @operation
+def gil_status() -> Steps:
+    outcome = yield conc.gil_status
+    if expect(outcome):
+        assert outcome.value.python == sys.version.split()[0]
+
+
+@operation
+def gil_reader() -> Steps:
+    layout = _core.gil_layout()
+    assert isinstance(layout, bytes)
+    outcome = yield lambda: _core.GilReader(0, layout).read()
+    if expect(outcome):
+        assert len(outcome.value) >= 1
+    assert len(_core.GilReader(0, layout).read()) >= 1
+
+
+@operation
+def gil_layout() -> Steps:
+    outcome = yield _core.gil_layout
+    if expect(outcome):
+        assert outcome.value == _core.gil_layout()
+
+
+@operation
+def learned_gil_layout() -> Steps:
+    """A thread that cannot be had is a reason, not an error."""
+    outcome = yield _core.learned_gil_layout
+    expect(outcome)
+    assert isinstance(_core.learned_gil_layout(), bytes) or "builds with a GIL" in str(_core.learned_gil_layout())
+
+
+@operation
 def arena() -> Steps:
     def call() -> None:
         made = _core.Arena(1 << 20)
