@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from perfetto_support import Trace, decoded, official_schema, queried, trace_processor
-from watching_support import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, waiting
+from watching_support import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 from conc.watching.kinds import doing
 from conc.watching.perfetto import packets, varint
@@ -25,6 +25,7 @@ def trace_of(raw: RawTimeline) -> Trace:
     return decoded(b"".join(packets(raw)))
 
 
+@unhurried
 @given(raw_timelines())
 def test_slices_of_a_track_follow_each_other(raw: RawTimeline) -> None:
     trace = trace_of(raw)
@@ -37,6 +38,7 @@ def test_slices_of_a_track_follow_each_other(raw: RawTimeline) -> None:
         assert min(value for _, value in values) == values[-1][1] == 0
 
 
+@unhurried
 @given(raw_timelines())
 def test_every_segment_is_a_slice(raw: RawTimeline) -> None:
     trace = trace_of(raw)
@@ -95,6 +97,7 @@ def test_varints() -> None:
     assert varint(-1) == b"\xff" * 9 + b"\x01"
 
 
+@unhurried
 @given(raw_timelines())
 def test_the_trace_is_valid_by_perfettos_own_schema(raw: RawTimeline) -> None:
     schema = official_schema()
@@ -132,6 +135,7 @@ def test_perfettos_trace_processor_reads_it(tmp_path: Path) -> None:
     assert queried(program, path, errors) == [["0"]]
 
 
+@unhurried
 @given(raw_timelines())
 def test_speedscopes_file_follows_its_format(raw: RawTimeline) -> None:
     if not raw.places:

@@ -7,7 +7,18 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from watching_support import BEGIN_NS, FUTEX, MS, RECVFROM, Builder, one_of_everything, raw_timelines, running, waiting
+from watching_support import (
+    BEGIN_NS,
+    FUTEX,
+    MS,
+    RECVFROM,
+    Builder,
+    one_of_everything,
+    raw_timelines,
+    running,
+    unhurried,
+    waiting,
+)
 
 from conc.watching.gil_account import overlap, union
 from conc.watching.kinds import LOOKS, doing
@@ -18,6 +29,7 @@ from conc.watching.summary import NEVER_SEEN, NO_GIL, summarize
 PARTS = [look.share for look in LOOKS.values()]
 
 
+@unhurried
 @given(raw_timelines())
 def test_shares_lie_between_0_and_1_and_add_to_1(raw: RawTimeline) -> None:
     summary = summarize(raw)
@@ -28,6 +40,7 @@ def test_shares_lie_between_0_and_1_and_add_to_1(raw: RawTimeline) -> None:
         assert sum(shares.reasons.values()) <= 1 + 1e-9
 
 
+@unhurried
 @given(raw_timelines())
 def test_what_is_not_known_has_a_reason(raw: RawTimeline) -> None:
     summary = summarize(raw)
@@ -39,6 +52,7 @@ def test_what_is_not_known_has_a_reason(raw: RawTimeline) -> None:
     assert summary.gil is not None or summary.unknown["gil"]
 
 
+@unhurried
 @given(raw_timelines())
 def test_the_gils_account_stays_within_the_watch(raw: RawTimeline) -> None:
     for gil in summarize(raw).gils:
@@ -49,6 +63,7 @@ def test_the_gils_account_stays_within_the_watch(raw: RawTimeline) -> None:
         assert [pair.wait_s for pair in gil.starved] == sorted((pair.wait_s for pair in gil.starved), reverse=True)
 
 
+@unhurried
 @given(raw_timelines())
 def test_a_summary_is_plain_data_and_words(raw: RawTimeline) -> None:
     summary = summarize(raw)

@@ -14,13 +14,14 @@ from array import array
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watching_support import HOSTILE, MS, Builder, one_of_everything, raw_timelines, running, waiting
+from watching_support import HOSTILE, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 import conc
 from conc.watching.html import FRAGMENT_RUNS, FRAGMENT_THREADS, chart_data
@@ -64,6 +65,7 @@ def test_it_is_public() -> None:
     assert conc.Timeline is Timeline
 
 
+@unhurried
 @given(raw_timelines(), widths)
 def test_text_fits_the_terminal(raw: RawTimeline, width: int) -> None:
     text = render_text(Timeline(raw).summary(), raw, width)
@@ -112,6 +114,7 @@ def test_repr_is_one_line(timeline: Timeline) -> None:
     assert repr(timeline) == "<conc.Timeline of 4 threads, 1.00 s, 1,000 looks>"
 
 
+@unhurried
 @given(raw_timelines())
 def test_json_comes_back_as_it_went(raw: RawTimeline) -> None:
     timeline = Timeline(raw)
@@ -168,17 +171,29 @@ def test_what_is_no_timeline_is_refused(data: object) -> None:
         Timeline.from_dict(data)
 
 
-def test_data_frames(timeline: Timeline) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = timeline.to_dataframe()
-    assert len(frame) == len(timeline.raw.segments.begin_ns)
-    first = frame[frame.thread == "receiver"].iloc[1]
-    assert (first.state, first.reason, first.syscall, first.descriptor) == ("NOT_RUNNING", "SOCKET", "recvfrom", 3)
-    assert (first.begin_s, first.end_s) == (0.4, 1.0)
-    threads = timeline.summary().to_dataframe()
-    assert list(threads["name"]) == ["A", "B", "receiver", "rest <&\"'>"]
-    assert threads.gil_wait_share[0] == 0.8
-    assert isinstance(frame, pandas.DataFrame)
+def test_data_frames(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[Any] = []
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=handed.append))
+    timeline.to_dataframe()
+    timeline.summary().to_dataframe()
+    columns, rows = handed
+    assert {len(column) for column in columns.values()} == {len(timeline.raw.segments.begin_ns)}
+    row = columns["syscall"].index("recvfrom")
+    assert {name: column[row] for name, column in columns.items()} == {
+        "thread": "receiver",
+        "native_id": 1002,
+        "pid": 100,
+        "begin_s": 0.4,
+        "end_s": 1.0,
+        "cpu": None,
+        "state": "NOT_RUNNING",
+        "reason": "SOCKET",
+        "syscall": "recvfrom",
+        "descriptor": 3,
+    }
+    assert [row["name"] for row in rows] == ["A", "B", "receiver", "rest <&\"'>"]
+    assert rows[0]["gil_wait_share"] == 0.8
+    assert not any(isinstance(value, (dict, list)) for row in rows for value in row.values())
 
 
 def test_without_pandas_the_error_says_what_to_do(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +215,7 @@ def test_nothing_heavy_is_imported() -> None:
 # the static picture
 
 
+@unhurried
 @given(raw_timelines(), st.integers(300, 1500), st.integers(1, 8))
 def test_the_picture_is_well_formed(raw: RawTimeline, width: int, threads: int) -> None:
     svg = ElementTree.fromstring(Timeline(raw).plot(width, threads).to_svg())
@@ -261,6 +277,7 @@ def test_ticks_are_round_and_not_too_many(span: float, most: int) -> None:
 # columns and runs
 
 
+@unhurried
 @given(raw_timelines(), st.integers(1, 50))
 def test_columns_lose_no_time(raw: RawTimeline, columns: int) -> None:
     grid = whole(raw, columns)
@@ -291,6 +308,7 @@ def test_those_that_did_most_are_shown(huge: RawTimeline) -> None:
         chosen(huge, 0)
 
 
+@unhurried
 @given(raw_timelines(), st.integers(1, 30))
 def test_thinned_runs_keep_order_and_time(raw: RawTimeline, most: int) -> None:
     lanes = [*lock_runs(raw, labels(raw)).values(), *thread_runs(raw, range(len(raw.threads)))]
@@ -354,6 +372,7 @@ class Page(html.parser.HTMLParser):
         return dict(json.loads(self.scripts[0]))
 
 
+@unhurried
 @given(raw_timelines())
 def test_the_page_is_whole_and_of_itself(raw: RawTimeline) -> None:
     text = Timeline(raw).to_html()
@@ -368,6 +387,7 @@ def test_the_page_is_whole_and_of_itself(raw: RawTimeline) -> None:
     assert names == [labels(raw)[thread] for thread in chosen(raw, 200)]
 
 
+@unhurried
 @given(raw_timelines())
 def test_the_notebooks_fragment_keeps_the_picture_in_a_frame(raw: RawTimeline) -> None:
     text = Timeline(raw)._repr_html_()

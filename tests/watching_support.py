@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from conc.watching.records import (
@@ -157,6 +158,8 @@ def _turns(first: int, until: int) -> list[Row]:
         for ms in range(0, until, 100)
     ]
 
+
+unhurried = settings(deadline=None, max_examples=60)  # a busy machine takes its time
 
 HOSTILE = "</script><script>alert(1)</script>"
 NAMES = st.text(max_size=12) | st.sampled_from([HOSTILE, "a\x00b", "\ud800", "]]>", "&amp;"])
