@@ -101,13 +101,12 @@ def test_text_says_how_many_threads_are_left_out(huge: RawTimeline) -> None:
 
 def test_notes_and_gaps_are_told() -> None:
     raw = one_of_everything().raw(
-        notes=("thinned twice",), unknown={"syscall": "refused"}, rates=((0, MS), (5, 4 * MS)), late_ticks=7
+        notes=("thinned twice",), unknown={"syscall": "refused"}, rates=((0, MS), (5, 4 * MS))
     )
+    assert Timeline(raw).summary().slowest_interval_s == 0.004
     words = " ".join(str(Timeline(raw)).split())
     assert "note: thinned twice" in words
     assert "not known: syscall: refused" in words
-    assert "one look in 4.00 ms instead of 1.00 ms" in words
-    assert "7 of 1,000 looks came late" in words
 
 
 def test_repr_is_one_line(timeline: Timeline) -> None:

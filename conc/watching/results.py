@@ -208,7 +208,7 @@ class Summary(Record):
         verdict: what stands out, in words: the most telling line first.
         wall_s: how long the watch lasted.
         cores_busy: how many CPUs were kept busy on average (CPU seconds of all threads a second).
-        cpus: how many CPUs the process may use.
+        cpus: how many CPUs the process may use; None: not known.
         total: all threads together.
         threads: one for each, in the order of their beginning.
         gils: one for each interpreter's lock that was seen; `gil` is the first.

@@ -41,8 +41,6 @@ def summarize(raw: RawTimeline) -> Summary:
         unknown["gil"] = NO_GIL
     elif not gils:
         unknown.setdefault("gil", "nobody was seen to hold it or to wait for it")
-    if raw.cpus is None:
-        unknown.setdefault("cpus", "the watched process was not asked")
     facts = Summary(
         verdict=(),
         wall_s=wall_s,

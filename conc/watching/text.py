@@ -122,11 +122,6 @@ def _notes(summary: Summary) -> Iterator[str]:
     yield ""
     for gil in summary.gils:
         yield _gil_words(gil)
-    if summary.slowest_interval_s > summary.interval_s:
-        slow = f"{seconds(summary.slowest_interval_s)} instead of {seconds(summary.interval_s)}"
-        yield f"note: at times one look in {slow}, to stay cheap"
-    if summary.late_ticks:
-        yield f"note: {summary.late_ticks:,} of {summary.ticks:,} looks came late"
     for note in summary.notes:
         yield f"note: {shown(note, 400)}"
     for what, why in summary.unknown.items():
