@@ -29,7 +29,7 @@ COLUMNS = {
     "lock%": "futex_wait_share",
     "I/O%": "io_wait_share",
     "sleep%": "sleep_share",
-    "CPU-q%": "runnable_share",
+    "runnable%": "runnable_share",
     "start%": "starting_share",
     "other%": "other_wait_share",
 }
