@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         stop_requested,
     )
     from conc.usage import Usage
+    from conc.watching.timeline import Timeline
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -53,6 +54,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "ThreadStopped": ("conc.threads", "ThreadStopped"),
+    "Timeline": ("conc.watching.timeline", "Timeline"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
     "compare": ("conc.comparison.api", "compare"),
@@ -88,6 +90,7 @@ __all__ = [
     "ThreadPoolExecutor",
     "ThreadState",
     "ThreadStopped",
+    "Timeline",
     "Timer",
     "Usage",
     "__version__",

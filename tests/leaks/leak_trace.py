@@ -62,9 +62,11 @@ class _Method:
     def __init__(self, path: str, attribute: str, original: Any, seen: set[str]) -> None:
         self.names = (path, f"{path}.{attribute}")
         self.attribute, self.original, self.seen = attribute, original, seen
+        inherited = original if isinstance(original, _Method) else None  # its class is watched as well
+        self.of_class = inherited.of_class if inherited else isinstance(original, (staticmethod, classmethod))
 
     def __get__(self, instance: object, owner: type) -> object:
-        if instance is not None:
+        if instance is not None or self.of_class:
             self.seen.update(self.names)
         return self.original.__get__(instance, owner)
 
