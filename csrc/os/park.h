@@ -15,8 +15,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What a thread parks for: told to whoever looks at it (os/task_syscall.h), and else without effect or cost. */
+enum conc_park_cause {
+    CONC_PARK_UNTOLD,
+    CONC_PARK_LOCK,
+    CONC_PARK_CONDITION,        /* that something changes */
+    CONC_PARK_JOIN,             /* the end of a thread, or a result */
+    CONC_PARK_IDLE,             /* a worker without work */
+    CONC_PARK_SLEEP,
+    CONC_PARK_CAUSES,
+};
+
 /* 0 (changed, woken or spurious), -ETIMEDOUT, -EINTR, or another negative errno. */
-int conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+int conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+
+static inline int
+conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    return conc_park_for(CONC_PARK_UNTOLD, word, expected, deadline_ns);
+}
 
 /* The same, but -EINTR also when the calling thread is interrupted (os/interrupt.h): for a wait that somebody may want to
  * end, and not for a lock's. */

@@ -81,6 +81,21 @@ conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *time
     return 0;
 }
 
+int
+conc_proc_place_of(const char *text, size_t length, struct conc_proc_place *place)
+{
+    struct conc_scan scan = conc_scan_over(text, length);
+    struct conc_proc_place found;
+    int64_t cpu;
+    if (!after_command(&scan) || !take_letter(&scan, &found.letter) || !skip_fields(&scan, 18) ||
+        !take_field(&scan, INT64_MAX, &found.start_ticks) || !skip_fields(&scan, 16) ||
+        !take_field(&scan, INT32_MAX, &cpu))
+        return -EBADMSG;
+    found.cpu = (int)cpu;
+    *place = found;
+    return 0;
+}
+
 int64_t
 conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *times)
 {
@@ -94,7 +109,7 @@ conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *times)
 }
 
 int
-conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
+conc_proc_schedstat(const char *text, size_t length, int64_t *cpu_ns, int64_t *delay_ns)
 {
     struct conc_scan scan = conc_scan_over(text, length);
     int64_t on_cpu, waiting;
@@ -104,8 +119,16 @@ conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
         return -EBADMSG;
     if (on_cpu == 0 && waiting == 0 && turns == 0)
         return -ENODATA;
-    *ns = waiting;
+    *cpu_ns = on_cpu;
+    *delay_ns = waiting;
     return 0;
+}
+
+int
+conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
+{
+    int64_t on_cpu;
+    return conc_proc_schedstat(text, length, &on_cpu, ns);
 }
 
 /* A blank and a number as the kernel writes addresses: "0x", then 1 to 16 digits of the base 16. */

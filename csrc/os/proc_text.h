@@ -26,9 +26,23 @@ struct conc_proc_times {
 /* Fields 10, 12, 14 and 15 of a task's `stat`. */
 int conc_proc_times_of(const char *text, size_t length, struct conc_proc_times *times);
 
+struct conc_proc_place {
+    char letter;                /* the state's */
+    int64_t start_ticks;        /* when the task began: with its id it names a task for good */
+    int cpu;                    /* that it runs or ran on last */
+};
+
+/* Fields 3, 22 and 39 of a task's `stat`. */
+int conc_proc_place_of(const char *text, size_t length, struct conc_proc_place *place);
+
 /* What of a CPU time of `total_ns` was spent in the program, when the kernel has counted it in ticks as `times` has it:
  * in the ratio of the ticks, all of it as long as no tick was in the kernel. The rest was spent in the kernel. */
 int64_t conc_proc_user_share(int64_t total_ns, const struct conc_proc_times *times);
+
+/* The CPU time of a task, and how long it waited for a CPU, nanoseconds: the first two of the three numbers of its
+ * `schedstat`. The first is up to date when the task was last put on a CPU or taken off one, or at a tick. -ENODATA where
+ * the kernel does not count them and all three are 0. */
+int conc_proc_schedstat(const char *text, size_t length, int64_t *cpu_ns, int64_t *delay_ns);
 
 /* How long a task waited for a CPU: the second of the three numbers of its `schedstat`, nanoseconds. -ENODATA where the
  * kernel does not count it and all three are 0. */

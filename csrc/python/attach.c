@@ -51,7 +51,7 @@ conc_attachment_wait(struct conc_attachment *attachment, PyInterpreterState *int
 {
     _Atomic(uint32_t) never = 0;
     while (conc_attachment_make(attachment, interp) != 0)
-        (void)conc_park(&never, 0, conc_deadline_after(RETRY_NS));
+        (void)conc_park_for(CONC_PARK_SLEEP, &never, 0, conc_deadline_after(RETRY_NS));
 }
 
 void

@@ -79,7 +79,7 @@ park(struct conc_worker *worker)
 {
     conc_worker_count(&worker->counts.parked);
     while (atomic_load_explicit(&worker->woken, memory_order_acquire) == 0)
-        (void)conc_park(&worker->woken, 0, CONC_FOREVER);
+        (void)conc_park_for(CONC_PARK_IDLE, &worker->woken, 0, CONC_FOREVER);
     /* Who woke us may be on this CPU with what the task needs, the interpreter, and be about to let go of it: without
      * this a round trip from submit to result takes 11 us instead of 6.5, most of it in going to sleep again. */
     conc_os_thread_yield();

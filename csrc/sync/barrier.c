@@ -39,7 +39,7 @@ await_by_park(struct conc_barrier *barrier, uint32_t round, struct conc_stop *st
             err = -ECANCELED;
             break;
         }
-        (void)conc_park(&barrier->round, round, conc_deadline_after(LONGEST_PARK_NS));
+        (void)conc_park_for(CONC_PARK_CONDITION, &barrier->round, round, conc_deadline_after(LONGEST_PARK_NS));
     }
     atomic_fetch_sub(&barrier->parked, 1);
     return err;

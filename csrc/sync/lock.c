@@ -27,7 +27,7 @@ acquire_contended(struct conc_lock *lock)
     }
     /* 2 and not 1: we cannot know whether another one is parked, and one wake too many is only slow. */
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-        (void)conc_park(&lock->word, 2, CONC_FOREVER);
+        (void)conc_park_for(CONC_PARK_LOCK, &lock->word, 2, CONC_FOREVER);
 }
 
 void

@@ -50,7 +50,7 @@ conc_stop_sleep(struct conc_stop *stop, int64_t deadline_ns)
         if (conc_now_ns() >= deadline_ns)
             return 0;
         int64_t until = stop->poll_due_ns < deadline_ns ? stop->poll_due_ns : deadline_ns;
-        err = conc_park(&stop->requested, 0, until);
+        err = conc_park_for(CONC_PARK_SLEEP, &stop->requested, 0, until);
         if (err == -EINTR)
             stop->poll_due_ns = stop->poll == NULL ? CONC_FOREVER : 0;  /* a signal: look at once */
         else if (err != 0 && err != -ETIMEDOUT)

@@ -71,9 +71,10 @@ conc_futex_wait(const volatile void *word, uint32_t expected, bool private, int6
     int err = wait_one(word, expected, private, look);
     return err == -ETIMEDOUT && look < deadline_ns ? 0 : err;
 }
+#include "os/linux/park_tag.h"
 
 int
-conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     return wait_one(word, expected, true, deadline_ns);
 }
@@ -82,6 +83,15 @@ int
 conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     return conc_futex_wait(word, expected, true, deadline_ns, conc_interrupt_get());
+    struct timespec ts = {.tv_sec = (time_t)(deadline_ns / CONC_NS_PER_S),
+                          .tv_nsec = (long)(deadline_ns % CONC_NS_PER_S)};
+    /* FUTEX_WAIT_BITSET takes an absolute time, so that a restarted wait does not grow. */
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+                      deadline_ns == CONC_FOREVER ? NULL : &ts, (unsigned long)conc_park_tag(cause),
+                      FUTEX_BITSET_MATCH_ANY);
+    if (rc == 0 || errno == EAGAIN)
+        return 0;
+    return -errno;
 }
 
 void

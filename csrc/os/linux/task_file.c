@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 int
-conc_task_file_open(int tid, const char *name)
+conc_task_file_open(int pid, int tid, const char *name)
 {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+    if (pid == 0)
+        snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+    else
+        snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
@@ -30,9 +33,9 @@ conc_task_file_close(int fd)
 }
 
 int64_t
-conc_task_file_look(int tid, const char *name, char *text, size_t size)
+conc_task_file_look(int pid, int tid, const char *name, char *text, size_t size)
 {
-    int fd = conc_task_file_open(tid, name);
+    int fd = conc_task_file_open(pid, tid, name);
     if (fd < 0)
         return fd;
     int64_t n = conc_task_file_read(fd, text, size);

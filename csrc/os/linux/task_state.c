@@ -7,12 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
-#include "os/linux/task_clock.h"
 #include "os/proc_text.h"
+#include "os/task_clock.h"
 #include "os/task_file.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
@@ -21,7 +20,7 @@ static int
 read_state_letter(int tid, char *letter)
 {
     char text[512];
-    int64_t n = conc_task_file_look(tid, "stat", text, sizeof(text));
+    int64_t n = conc_task_file_look(0, tid, "stat", text, sizeof(text));
     return n < 0 ? (int)n : conc_proc_state_letter(text, (size_t)n, letter);
 }
 
@@ -29,11 +28,8 @@ read_state_letter(int tid, char *letter)
 static bool
 clock_moves(int tid)
 {
-    struct timespec first, second;
-    clockid_t id = conc_task_clock(tid);
-    if (clock_gettime(id, &first) != 0 || clock_gettime(id, &second) != 0)
-        return false;
-    return first.tv_sec != second.tv_sec || first.tv_nsec != second.tv_nsec;
+    int64_t first, second;
+    return conc_task_clock_read(tid, &first) == 0 && conc_task_clock_read(tid, &second) == 0 && first != second;
 }
 
 int

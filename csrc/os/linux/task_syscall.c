@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
+#include "os/linux/newer_calls.h"
 #include "os/task_file.h"
 #include "os/task_state.h"
 #include "os/thread_self.h"
@@ -21,32 +22,11 @@ conc_task_syscall_read(int tid, struct conc_task_syscall *call)
         return 0;
     }
     char text[SYSCALL_TEXT];
-    int64_t n = conc_task_file_look(tid, "syscall", text, sizeof(text));
+    int64_t n = conc_task_file_look(0, tid, "syscall", text, sizeof(text));
     if (n >= 0)
         return conc_proc_syscall(text, (size_t)n, call);
     return conc_task_check(tid) == -ESRCH ? -ESRCH : (int)n;
 }
-
-/* The headers that we are compiled with may be older than the kernel that we run on. Since Linux 5.1 new calls have one
- * number on all the architectures that we run on. */
-#ifndef SYS_io_uring_enter
-#define SYS_io_uring_enter 426
-#endif
-#ifndef SYS_clone3
-#define SYS_clone3 435
-#endif
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
-#endif
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#ifndef SYS_futex_wait
-#define SYS_futex_wait 455
-#endif
 
 #define ROW(name) [SYS_##name] = #name
 

@@ -5,12 +5,11 @@
 
 #include <errno.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
-#include "os/linux/task_clock.h"
 #include "os/proc_text.h"
+#include "os/task_clock.h"
 #include "os/task_file.h"
 #include "os/task_state.h"
 
@@ -45,7 +44,7 @@ int
 conc_task_run_delay(int tid, int64_t *ns)
 {
     char text[128];
-    int64_t n = conc_task_file_look(tid, "schedstat", text, sizeof(text));
+    int64_t n = conc_task_file_look(0, tid, "schedstat", text, sizeof(text));
     if (n >= 0)
         return conc_proc_run_delay(text, (size_t)n, ns);
     if (n != -ENOENT)
@@ -59,14 +58,13 @@ read_times(int tid, struct conc_task_usage *usage)
 {
     char text[512];
     struct conc_proc_times times;
-    int64_t n = conc_task_file_look(tid, "stat", text, sizeof(text));
+    int64_t n = conc_task_file_look(0, tid, "stat", text, sizeof(text));
     if (n < 0 || conc_proc_times_of(text, (size_t)n, &times) != 0)
         return;
     usage->minor_faults = times.minor_faults;
     usage->major_faults = times.major_faults;
-    struct timespec clock;
-    if (clock_gettime(conc_task_clock(tid), &clock) == 0) {
-        int64_t total = clock.tv_sec * CONC_NS_PER_S + clock.tv_nsec;
+    int64_t total;
+    if (conc_task_clock_read(tid, &total) == 0) {
         usage->user_ns = conc_proc_user_share(total, &times);
         usage->system_ns = total - usage->user_ns;
         return;
@@ -81,7 +79,7 @@ static void
 read_switches(int tid, struct conc_task_usage *usage)
 {
     char text[STATUS_TEXT];
-    int64_t n = conc_task_file_look(tid, "status", text, sizeof(text));
+    int64_t n = conc_task_file_look(0, tid, "status", text, sizeof(text));
     if (n < 0)
         return;
     (void)conc_proc_count_line(text, (size_t)n, "voluntary_ctxt_switches", &usage->voluntary);

@@ -5,9 +5,9 @@
 #include <errno.h>
 
 int
-conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
-    (void)word, (void)expected, (void)deadline_ns;
+    (void)cause, (void)word, (void)expected, (void)deadline_ns;
     return -ENOSYS;
 }
 

@@ -5,9 +5,9 @@
 #include <errno.h>
 
 int
-conc_task_file_open(int tid, const char *name)
+conc_task_file_open(int pid, int tid, const char *name)
 {
-    (void)tid, (void)name;
+    (void)pid, (void)tid, (void)name;
     return -ENOSYS;
 }
 
@@ -25,8 +25,8 @@ conc_task_file_close(int fd)
 }
 
 int64_t
-conc_task_file_look(int tid, const char *name, char *text, size_t size)
+conc_task_file_look(int pid, int tid, const char *name, char *text, size_t size)
 {
-    (void)tid, (void)name, (void)text, (void)size;
+    (void)pid, (void)tid, (void)name, (void)text, (void)size;
     return -ENOSYS;
 }
