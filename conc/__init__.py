@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from conc.usage import Usage
     from conc.watching.timeline import Timeline
+    from conc.watching.api import Watch, watch
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -57,6 +58,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "Timeline": ("conc.watching.timeline", "Timeline"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
+    "Watch": ("conc.watching.api", "Watch"),
     "compare": ("conc.comparison.api", "compare"),
     "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
@@ -70,6 +72,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
     "stop_requested": ("conc.threads", "stop_requested"),
+    "watch": ("conc.watching.api", "watch"),
 }
 
 __all__ = [
@@ -93,6 +96,7 @@ __all__ = [
     "Timeline",
     "Timer",
     "Usage",
+    "Watch",
     "__version__",
     "compare",
     "compile_c",
@@ -107,6 +111,7 @@ __all__ = [
     "shield",
     "spawn",
     "stop_requested",
+    "watch",
 ]
 
 

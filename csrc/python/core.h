@@ -168,6 +168,7 @@ typedef struct {
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
     PyTypeObject *gil_reader_type;
+    PyTypeObject *watcher_type;
 
     /* Of thread_module.c. */
     PyObject *threading;                /* the variables of the module threading; NULL before conc.threads is imported */
@@ -219,5 +220,6 @@ int conc_memory_exec(PyObject *module);
 int conc_arena_exec(PyObject *module);
 int conc_gil_exec(PyObject *module);
 int conc_gil_reader_exec(PyObject *module);
+int conc_watcher_exec(PyObject *module);
 
 #endif
