@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch/division.c - see the header. Time that was spent neither on a CPU nor waiting for one was a wait. Which one, is
- * known when the thread waited at either look: a wait at the first came before it ran, one at the second after it.
+ * known when the thread waited at either look: a wait at the first came before it ran, one at the second after it. One that
+ * waited at neither, and was not seen to wait of late either, was ready: the system itself was off the CPU (a virtual
+ * machine, an interrupt), or does not count such time.
  */
 #include "watch/division.h"
 
@@ -31,7 +33,6 @@ conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_do
 {
     const struct conc_doing running = conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
     const struct conc_doing runnable = conc_doing_plainly(CONC_WATCH_RUNNABLE, CONC_WATCH_NONE);
-    const struct conc_doing unseen = conc_doing_plainly(CONC_WATCH_NOT_RUNNING, CONC_WATCH_UNKNOWN);
     int64_t waited_ns = ns - ran_ns - delayed_ns, after_ns = 0;
     const struct conc_doing *wait = before;
     if (waits(now)) {
@@ -41,7 +42,11 @@ conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_do
             after_ns = waited_ns / 2;
     }
     else if (!waits(before)) {
-        wait = waits(waited) ? waited : &unseen;
+        wait = waited;
+        if (!waits(waited)) {
+            delayed_ns += waited_ns;
+            waited_ns = 0;
+        }
     }
     struct conc_division division = {.count = 0};
     add(&division, wait, waited_ns - after_ns);

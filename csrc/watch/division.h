@@ -22,7 +22,7 @@ struct conc_division {
 };
 
 /* `ns` > 0 between the looks, of which `ran_ns` on a CPU and `delayed_ns` ready to be, as far as that is known: together
- * at most `ns`. `waited` is what the thread last waited for before, of state 0 when that is not known. */
+ * at most `ns`. `waited` is what the thread waited for of late, of state 0 when it did not. */
 struct conc_division conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_doing *before,
                                  const struct conc_doing *now, const struct conc_doing *waited);
 

@@ -2,10 +2,6 @@
 /* watch/pace.c - see the header. */
 #include "watch/pace.h"
 
-/* Looks of which the cost is the mean, and after which it may be judged. */
-#define MEAN_OF 8
-#define SETTLED 16
-
 void
 conc_pace_begin(struct conc_pace *pace, int64_t interval_ns, int64_t now_ns)
 {
@@ -21,31 +17,29 @@ change(struct conc_pace *pace, int64_t now_ns, int64_t interval_ns)
     else
         pace->rates[pace->rate_count++] = (struct conc_pace_rate){now_ns, interval_ns};
     pace->interval_ns = interval_ns;
-    pace->settled = 0;
 }
 
-static void
-judge(struct conc_pace *pace, int64_t now_ns)
+void
+conc_pace_judge(struct conc_pace *pace, int64_t now_ns, int64_t cost_ns)
 {
-    if (pace->settled < SETTLED)
-        return;
-    if (pace->cost_ns > pace->interval_ns / CONC_PACE_SHARE && pace->interval_ns < INT64_MAX / 4)
+    int64_t each_ns = pace->settled == 0 ? 0 : (cost_ns - pace->cost_ns) / pace->settled;
+    pace->cost_ns = cost_ns;
+    pace->settled = 0;
+    if (each_ns > pace->interval_ns / CONC_PACE_SHARE && pace->interval_ns < INT64_MAX / 4)
         change(pace, now_ns, 2 * pace->interval_ns);
     /* Half of what is allowed at half the interval, so that it does not go to and fro. */
     else if (pace->interval_ns > pace->asked_ns && pace->rate_count < CONC_PACE_RATES &&
-             pace->cost_ns < pace->interval_ns / (4 * CONC_PACE_SHARE))
+             each_ns < pace->interval_ns / (4 * CONC_PACE_SHARE))
         change(pace, now_ns, pace->interval_ns / 2);
 }
 
 void
-conc_pace_look(struct conc_pace *pace, int64_t now_ns, int64_t cost_ns)
+conc_pace_look(struct conc_pace *pace, int64_t now_ns)
 {
     if (now_ns - pace->due_ns > pace->interval_ns / 2)
         pace->late++;
     pace->looks++;
     pace->settled++;
-    pace->cost_ns += (cost_ns - pace->cost_ns) / MEAN_OF;
-    judge(pace, now_ns);
     pace->due_ns += pace->interval_ns;
     /* Looks that were missed are not made up for. */
     if (pace->due_ns <= now_ns)

@@ -19,13 +19,21 @@
 /* Looks between two listings of the threads when their number has not changed, and two walks over the interpreters. */
 #define LOOKS_TO_LIST 64
 
-/* At least so many, and one in so many of all threads, are looked at by turns at each look. */
-#define LEAST_TURNS 1
-#define TURN_SHARE 64
+/* Looks between two at which one thread, and one in so many of all, have their turn. */
+#define LOOKS_TO_TURN 4
+#define TURN_SHARE 16
 
-/* Looks between two close ones at one thread each, and two at the CPU that a thread runs on. */
-#define LOOKS_TO_CLOSE 16
+/* Looks between two at the CPU that a thread runs on, for one thread each, and two close ones. */
 #define LOOKS_TO_PLACE 4
+#define LOOKS_TO_CLOSE 64
+
+/* A thread that has not moved for so many looks is passed over at all but each so many. Its wait is told by its clock
+ * all the same: no time is lost, and what it does in between is seen a little later. */
+#define STILL_AFTER 32
+#define LOOKS_TO_STILL 4
+
+/* A wait is one of late for so many looks. */
+#define LOOKS_OF_LATE 8
 
 /* Less than this part of an interval that a thread was not on a CPU is not looked into: being interrupted, for one by
  * this sampler, takes as much. */
@@ -156,8 +164,13 @@ static void
 know_what_it_does(struct conc_watched *watched, const struct conc_doing *doing, int64_t now_ns)
 {
     watched->doing = *doing;
-    if (doing->state == CONC_WATCH_NOT_RUNNING)
+    if (doing->state == CONC_WATCH_NOT_RUNNING) {
         watched->waited = *doing;
+        watched->since_wait = 0;
+    }
+    else if (++watched->since_wait > LOOKS_OF_LATE) {
+        watched->waited.state = 0;
+    }
     if (doing->state == CONC_WATCH_ENDED && watched->end_ns == CONC_WATCH_NOT_KNOWN)
         watched->end_ns = now_ns;
 }
@@ -173,6 +186,7 @@ look_at(struct conc_watch_record *record, struct conc_watched *watched, bool its
     int64_t now_ns = conc_now_ns(), ns = now_ns - watched->seen_ns;
     int64_t ran_ns = cpu_ns - watched->now.cpu_ns;
     bool moved = ran_ns > 0;
+    watched->still = moved ? 0 : watched->still + 1;
     watched->now.cpu_ns = cpu_ns;
     if (ran_ns > ns)
         ran_ns = ns;
@@ -364,15 +378,25 @@ has_its_turn(const struct conc_watch_record *record, int32_t place, int32_t turn
     return ahead < turns;
 }
 
-static void
-look_at_all(struct conc_watch_record *record)
+/* Waiters for a GIL are not passed over: whom they wait for changes. */
+static bool
+passed_over(const struct conc_watch_record *record, const struct conc_watched *watched)
 {
-    int32_t turns = record->threads.alive_count / TURN_SHARE + LEAST_TURNS;
+    return watched->still >= STILL_AFTER && watched->doing.state == CONC_WATCH_NOT_RUNNING &&
+           watched->doing.reason != CONC_WATCH_GIL && (record->looks + watched->index) % LOOKS_TO_STILL != 0;
+}
+
+static void
+look_at_all(struct conc_watch_record *record, bool last)
+{
+    int32_t turns = record->looks % LOOKS_TO_TURN == 0 ? record->threads.alive_count / TURN_SHARE + 1 : 0;
     if (record->turn >= record->threads.alive_count)
         record->turn = 0;
     int32_t next_turn = record->turn + turns;
     for (int32_t i = record->threads.alive_count - 1; i >= 0; i--) {
         struct conc_watched *watched = record->threads.alive[i];
+        if (passed_over(record, watched) && !last)
+            continue;
         if (!look_at(record, watched, has_its_turn(record, i, turns)))
             end_thread(record, watched, conc_now_ns());     /* who takes its place was looked at */
         else if (!watched->closely_seen && !watched->born_before)
@@ -389,24 +413,27 @@ look_closer(struct conc_watch_record *record)
         return;
     int32_t turn = ++record->close_turn % record->threads.alive_count;
     struct conc_watched *watched = record->threads.alive[turn];
+    bool closely = !watched->closely_seen || record->looks % LOOKS_TO_CLOSE == 0;
+    if (watched->doing.state != CONC_WATCH_RUNNING && !closely)
+        return;
     if (!conc_watch_look_place(&record->files, watched)) {
         end_thread(record, watched, conc_now_ns());
         record->listed = -1;            /* another one has its id */
         return;
     }
-    if (!watched->closely_seen || record->looks % LOOKS_TO_CLOSE == 0)
+    if (closely)
         conc_watch_look_closely(&record->files, watched);
 }
 
-void
-conc_record_look(struct conc_watch_record *record, int64_t now_ns)
+static void
+look_once(struct conc_watch_record *record, int64_t now_ns, bool last)
 {
     struct conc_gil_sample samples[CONC_GIL_LOCKS];
     struct conc_hold *seen[CONC_GIL_LOCKS];
     list_threads(record);
     int gils = read_gils(record, samples);
     see_holds(record, samples, gils, seen);
-    look_at_all(record);
+    look_at_all(record, last);
     add_holds(record, samples, gils, seen, now_ns);
     look_closer(record);
     record->looks++;
@@ -414,9 +441,15 @@ conc_record_look(struct conc_watch_record *record, int64_t now_ns)
 }
 
 void
+conc_record_look(struct conc_watch_record *record, int64_t now_ns)
+{
+    look_once(record, now_ns, false);
+}
+
+void
 conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
 {
-    conc_record_look(record, now_ns);
+    look_once(record, now_ns, true);
     conc_holds_finish(&record->holds, now_ns);
     for (int32_t i = 0; i < record->threads.alive_count && i < MOST_CLOSE; i++)
         conc_watch_look_closely(&record->files, record->threads.alive[i]);

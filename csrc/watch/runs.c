@@ -85,13 +85,16 @@ thin_track(struct conc_runs *runs, struct conc_run_track *track)
     }
 }
 
+/* What is new may be thinned by the resolution that all else has already. */
 static void
 thin(struct conc_runs *runs)
 {
-    while (runs->held > runs->capacity / 2 && runs->resolution_ns < INT64_MAX / 4) {
-        runs->resolution_ns *= 2;
+    for (;;) {
         for (struct conc_run_track *track = runs->tracks; track != NULL; track = track->next)
             thin_track(runs, track);
+        if (runs->held <= runs->capacity / 2 || runs->resolution_ns > INT64_MAX / 4)
+            return;
+        runs->resolution_ns *= 2;
     }
 }
 

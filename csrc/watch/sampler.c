@@ -73,16 +73,18 @@ begin(struct conc_sampler *sampler)
     return 0;
 }
 
-/* The look that is due; how long it took is told to the next one. */
 static void
 look(struct conc_sampler *sampler)
 {
+    struct conc_watch_record *record = &sampler->record;
     conc_lock_acquire(&sampler->lock);
     int64_t now_ns = conc_now_ns();
-    int64_t cost_ns = conc_thread_cpu_ns();
-    conc_pace_look(&sampler->record.pace, now_ns, cost_ns - sampler->cost_ns);
-    sampler->cost_ns = cost_ns;
-    conc_record_look(&sampler->record, now_ns);
+    conc_pace_look(&record->pace, now_ns);
+    conc_record_look(record, now_ns);
+    if (conc_pace_wants_cost(&record->pace)) {
+        sampler->cost_ns = conc_thread_cpu_ns();
+        conc_pace_judge(&record->pace, now_ns, sampler->cost_ns);
+    }
     conc_lock_release(&sampler->lock);
 }
 
@@ -103,6 +105,7 @@ sampler_main(void *arg)
     conc_thread_self_wake_promptly();
     conc_lock_acquire(&sampler->lock);
     int err = sampler->begin_err = begin(sampler);
+    sampler->record.pace.cost_ns = conc_thread_cpu_ns();    /* the first look is not like the others */
     conc_lock_release(&sampler->lock);
     conc_complete(&sampler->begun);
     if (err != 0)

@@ -37,9 +37,11 @@ struct conc_watched {
     struct conc_watch_used before, now; /* when it was first seen (0 for those born later), and last */
 
     struct conc_doing doing;    /* at the last look */
-    struct conc_doing waited;   /* what it last waited for; state 0: it was not seen to wait */
+    struct conc_doing waited;   /* what it waited for of late; state 0: it was not seen to wait */
+    int32_t since_wait;         /* looks since then */
     int cpu;                    /* that it ran on last; -1: not known */
     int64_t seen_ns;            /* of the last look */
+    int32_t still;              /* looks for which it has not moved */
     int64_t delay_told_ns;      /* run delay by the system when it was last asked; CONC_WATCH_NOT_KNOWN: never */
     int64_t delay_given_ns;     /* time that was called RUNNABLE since then */
 
