@@ -60,6 +60,7 @@ class Watch:
         self._watcher: _core.Watcher | None = None
         self._lock = threading.Lock()
         self._raw: RawTimeline | None = None
+        self._blind: str | None = None  # why it is not seen who has the GIL
 
     def __enter__(self) -> Self:
         if self._watcher is not None:
@@ -67,7 +68,8 @@ class Watch:
         want_names(self._names)
         try:
             tids = self._names.note_living(time.monotonic_ns())
-            self._watcher = _core.Watcher(self._interval_ns, tids, _descriptors())
+            layout, self._blind = _gil_layout()
+            self._watcher = _core.Watcher(self._interval_ns, tids, _descriptors(), layout)
         except BaseException:
             want_names_no_more(self._names)
             raise
@@ -89,7 +91,7 @@ class Watch:
             want_names_no_more(self._names)
             self._names.note_living(time.monotonic_ns())
             watcher.stop()
-            self._raw = reading.timeline_of(watcher.take(), self._names, _own_process())
+            self._raw = reading.timeline_of(watcher.take(), self._names, _own_process(), self._blind)
 
     @property
     def raw(self) -> RawTimeline:
@@ -124,6 +126,17 @@ def _descriptors() -> int:
     if limit == resource.RLIM_INFINITY:
         return _MOST_DESCRIPTORS
     return min(_MOST_DESCRIPTORS, limit // _DESCRIPTOR_SHARE)
+
+
+def _gil_layout() -> tuple[bytes | None, str | None]:
+    """Where the GIL is to be read, and why it cannot be, or why no more than where threads wait for it is known."""
+    layout = _core.gil_layout()
+    if isinstance(layout, bytes):
+        return layout, None
+    learned = _core.learned_gil_layout()
+    if isinstance(learned, bytes):
+        return learned, f"{layout}; who waits for the GIL is seen, and not who has it"
+    return None, f"{layout}; and where threads wait for it could not be seen either: {learned}"
 
 
 def _own_process() -> RawProcess:

@@ -34,8 +34,8 @@ _LOST = {
 _LATE_SHARE = 0.1
 
 
-def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProcess) -> RawTimeline:
-    """The record of one watch of this process."""
+def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: str | None) -> RawTimeline:
+    """The record of one watch of this process; `blind` says why the GIL was not read."""
     end_ns: int = taken["end_ns"]
     threads = _threads(taken["threads"], names, end_ns)
     return RawTimeline(
@@ -56,7 +56,7 @@ def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProces
         waits=_columns(Waits, taken["waits"]),
         totals=_columns(Totals, taken["totals"]),
         syscalls=taken["syscalls"],
-        unknown=_unknown(taken, threads),
+        unknown=_unknown(taken, threads) | ({} if blind is None else {"gil": blind}),
         notes=tuple(_notes(taken)),
     )
 

@@ -6,11 +6,13 @@
 
 #include "base/alloc.h"
 #include "python/errors.h"
+#include "python/gil_layout.h"
 #include "python/watch_columns.h"
 #include "watch/sampler.h"
 
 typedef struct {
     PyObject_HEAD
+    struct conc_gil_reader *reader;     /* owned; the sampler's; NULL: it cannot be told who has the GIL */
     struct conc_sampler *sampler;       /* owned; constant */
     bool busy;                          /* by the critical section: a thread stops it */
 } WatcherObject;
@@ -31,6 +33,7 @@ watcher_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     conc_sampler_free(WatcherObject_CAST(op)->sampler);
+    conc_gil_reader_close(WatcherObject_CAST(op)->reader);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -61,10 +64,27 @@ take_tids(PyObject *sequence, int **tids)
     return count;
 }
 
+/* 0, or -1 with an exception; without a layout there is no reader. */
 static int
-start(WatcherObject *self, const struct conc_sampler_attr *attr)
+open_reader(WatcherObject *self, PyObject *bytes)
+{
+    struct conc_gil_layout layout;
+    if (bytes == Py_None)
+        return 0;
+    if (conc_gil_layout_from_bytes(bytes, &layout) < 0)
+        return -1;
+    int err = conc_gil_reader_open(&self->reader, 0, &layout);
+    if (err != 0)
+        conc_raise("read who has the GIL", err);
+    return err == 0 ? 0 : -1;
+}
+
+static int
+start(WatcherObject *self, struct conc_sampler_attr *attr)
 {
     int err;
+    if (self->reader != NULL)
+        attr->gils = conc_watch_gils_by(self->reader);
     Py_BEGIN_ALLOW_THREADS              /* uses: attr, self->sampler */
     err = conc_sampler_start(attr, &self->sampler);
     Py_END_ALLOW_THREADS
@@ -76,12 +96,12 @@ start(WatcherObject *self, const struct conc_sampler_attr *attr)
 static PyObject *
 watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"interval_ns", "tids", "descriptors", "segments", NULL};
+    static char *keywords[] = {"interval_ns", "tids", "descriptors", "layout", "segments", NULL};
     long long interval_ns;
-    PyObject *sequence;
+    PyObject *sequence, *layout = Py_None;
     int descriptors, segments = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LOi|i:Watcher", keywords, &interval_ns, &sequence, &descriptors,
-                                     &segments))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LOi|Oi:Watcher", keywords, &interval_ns, &sequence, &descriptors,
+                                     &layout, &segments))
         return NULL;
     if (interval_ns <= 0)
         return PyErr_Format(PyExc_ValueError, "interval_ns must be above 0, not %lld", interval_ns);
@@ -90,14 +110,14 @@ watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (count < 0)
         return NULL;
     WatcherObject *self = (WatcherObject *)type->tp_alloc(type, 0);
-    const struct conc_sampler_attr attr = {
+    struct conc_sampler_attr attr = {
         .interval_ns = interval_ns,
         .descriptors = descriptors,
         .segment_room = segments,
         .tids = tids,
         .tid_count = (int)count,
     };
-    if (self != NULL && start(self, &attr) < 0)
+    if (self != NULL && (open_reader(self, layout) < 0 || start(self, &attr) < 0))
         Py_CLEAR(self);
     conc_free(tids);
     return (PyObject *)self;
@@ -173,7 +193,7 @@ static PyGetSetDef watcher_getset[] = {
 };
 
 static PyType_Slot watcher_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Watcher(interval_ns, tids, descriptors, segments=0)\n--\n\n"
+    {Py_tp_doc, PyDoc_STR("Watcher(interval_ns, tids, descriptors, layout=None, segments=0)\n--\n\n"
                           "A thread that looks at all others, without the interpreter, until stop().")},
     {Py_tp_new, watcher_new},
     {Py_tp_traverse, watcher_traverse},

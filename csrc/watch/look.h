@@ -6,16 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "watch/gil.h"
+#include "watch/gils.h"
 #include "watch/watched.h"
-
-/* Where the GILs are told: a conc_gil_reader, or a test's own. Zeroed: nowhere. */
-struct conc_watch_gils {
-    void *context;              /* [borrowed] for the three */
-    int (*read)(void *context, struct conc_gil_sample *samples, int size);
-    int (*refresh)(void *context);
-    bool (*is_gil)(void *context, uint64_t futex, int64_t *interpreter);
-};
 
 /* 0 and *doing, or -ESRCH: the thread is gone. Where the system does not tell, what it does is not known either, and
  * `files` says why. */
