@@ -158,6 +158,7 @@ end_thread(struct conc_watch_record *record, struct conc_watched *watched, int64
         conc_runs_put(&record->segments, &watched->track, watched->seen_ns, now_ns,
                       &(struct conc_run_value){.detail = {-1, -1, -1}, .state = CONC_WATCH_ENDED});
     conc_watched_end(&record->threads, watched, now_ns);
+    record->listed = -1;            /* one that came meanwhile leaves their number as it was */
 }
 
 static void
@@ -417,8 +418,7 @@ look_closer(struct conc_watch_record *record)
     if (watched->doing.state != CONC_WATCH_RUNNING && !closely)
         return;
     if (!conc_watch_look_place(&record->files, watched)) {
-        end_thread(record, watched, conc_now_ns());
-        record->listed = -1;            /* another one has its id */
+        end_thread(record, watched, conc_now_ns());     /* another one has its id */
         return;
     }
     if (closely)
@@ -450,6 +450,7 @@ void
 conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
 {
     look_once(record, now_ns, true);
+    record->end_ns = conc_now_ns();
     conc_holds_finish(&record->holds, now_ns);
     for (int32_t i = 0; i < record->threads.alive_count && i < MOST_CLOSE; i++)
         conc_watch_look_closely(&record->files, record->threads.alive[i]);
