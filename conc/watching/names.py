@@ -21,6 +21,15 @@ _BEGIN_NAME = "_set_native_id"
 _MOST_NAMES = 32768
 
 
+def _tid_of(thread: threading.Thread) -> int | None:
+    """Its native id, which threading, up to 3.12, does not set anew in the child of a fork."""
+    if thread is threading.current_thread():
+        return threading.get_native_id()
+    if _wrapped.forked and thread is threading.main_thread():
+        return os.getpid()
+    return thread.native_id
+
+
 class ThreadNames:
     """The names that a watch has come upon, by thread id and time, since ids are given anew."""
 
@@ -30,7 +39,7 @@ class ThreadNames:
 
     def note(self, thread: threading.Thread, time_ns: int) -> None:
         """Keep the name that `thread` has at this moment."""
-        tid = thread.native_id
+        tid = _tid_of(thread)
         if tid is None or self._count == _MOST_NAMES:
             return
         self._known.setdefault(tid, []).append((time_ns, thread.name))
@@ -41,7 +50,7 @@ class ThreadNames:
         living = threading.enumerate()
         for thread in living:
             self.note(thread, time_ns)
-        return [thread.native_id for thread in living if thread.native_id is not None]
+        return [tid for tid in map(_tid_of, living) if tid is not None]
 
     def name_of(self, tid: int, since_ns: int, end_ns: int) -> str | None:
         """The last name of the thread that had this id until `end_ns`, and not before `since_ns`."""
@@ -54,6 +63,7 @@ class _Wrapped:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.forked = False
         self._wanted: list[ThreadNames] = []  # replaced, never changed: threads read it without the lock
         self._original: Any = None
         self._wrapper: Any = None
@@ -70,9 +80,10 @@ class _Wrapped:
             if not self._wanted:
                 self._unwrap()
 
-    def forget_lock(self) -> None:
-        """In the child of a fork, where the thread that held it may not exist."""
+    def after_fork(self) -> None:
+        """In the child, where the thread that held the lock may not exist."""
         self._lock = threading.Lock()
+        self.forked = True
 
     def _wrap(self) -> None:
         original = _private.Thread.__dict__.get(_BEGIN_NAME)
@@ -98,7 +109,7 @@ class _Wrapped:
 
 _wrapped = _Wrapped()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_wrapped.forget_lock)
+    os.register_at_fork(after_in_child=_wrapped.after_fork)
 
 want_names = _wrapped.add
 want_names_no_more = _wrapped.remove

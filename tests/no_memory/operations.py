@@ -766,3 +766,20 @@ def lose_a_block() -> Steps:
 
 
 DELIBERATE = {"crash_on_the_third": crash_on_the_third, "lose_a_block": lose_a_block}
+
+
+# -- watches -------------------------------------------------------------------------------------------------------
+
+
+@operation
+def watch() -> Steps:
+    def look() -> conc.Watch:
+        with conc.watch(0.001) as watched:
+            time.sleep(0.005)
+        return watched
+
+    outcome = yield look
+    # Without memory for the sampler's thread there is none to be had.
+    if expect(outcome, BlockingIOError):
+        assert outcome.value.raw.end_ns > outcome.value.raw.begin_ns
+    assert len(look().raw.threads) >= 1
