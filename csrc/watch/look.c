@@ -122,7 +122,8 @@ static struct conc_doing
 blocked_in(const struct conc_task_syscall *call, int pid, const struct conc_watch_gils *gils,
            const struct conc_watched *watched)
 {
-    struct conc_syscall_wait wait = conc_syscall_wait_of(call);
+    struct conc_syscall_wait wait;
+    (void)conc_syscall_wait_of(call, &wait);        /* not known: some call */
     struct conc_doing doing = {.state = CONC_WATCH_NOT_RUNNING, .syscall = (int32_t)call->number,
                                .descriptor = wait.descriptor};
     doing.reason = (uint8_t)reason_of(&wait, pid, gils, watched, &doing.interpreter);

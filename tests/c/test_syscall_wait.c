@@ -11,10 +11,18 @@
 #include "os/task_syscall.h"
 
 static struct conc_syscall_wait
+wait_of(const struct conc_task_syscall *call)
+{
+    struct conc_syscall_wait wait;
+    CHECK_EQ(conc_syscall_wait_of(call, &wait), 0);
+    return wait;
+}
+
+static struct conc_syscall_wait
 wait_in(long number, uint64_t first, uint64_t second)
 {
     struct conc_task_syscall call = {.kind = CONC_SYSCALL_BLOCKED, .number = number, .arguments = {first, second}};
-    return conc_syscall_wait_of(&call);
+    return wait_of(&call);
 }
 
 static void
@@ -63,14 +71,14 @@ test_a_tag_is_one_where_the_kernel_ignores_it(void)
         .number = SYS_futex,
         .arguments = {0x7000, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, 0, 0x636f6e04, UINT32_MAX},
     };
-    CHECK_EQ(conc_syscall_wait_of(&call).cause, CONC_PARK_IDLE);
+    CHECK_EQ(wait_of(&call).cause, CONC_PARK_IDLE);
     call.arguments[1] = FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG;
-    CHECK_EQ(conc_syscall_wait_of(&call).cause, CONC_PARK_UNTOLD);
+    CHECK_EQ(wait_of(&call).cause, CONC_PARK_UNTOLD);
     call.arguments[1] = FUTEX_WAIT_BITSET;
     call.arguments[4] = 0x636f6e00 + CONC_PARK_CAUSES;
-    CHECK_EQ(conc_syscall_wait_of(&call).cause, CONC_PARK_UNTOLD);
+    CHECK_EQ(wait_of(&call).cause, CONC_PARK_UNTOLD);
     call.arguments[4] = UINT64_C(0x1636f6e04);
-    CHECK_EQ(conc_syscall_wait_of(&call).cause, CONC_PARK_UNTOLD);
+    CHECK_EQ(wait_of(&call).cause, CONC_PARK_UNTOLD);
 }
 
 struct parked {
@@ -101,7 +109,7 @@ test_what_a_thread_parks_for(void)
         until_blocked(&parked.tid);
         do {
             CHECK_EQ(conc_task_syscall_read(atomic_load(&parked.tid), &call), 0);
-            wait = conc_syscall_wait_of(&call);
+            wait = wait_of(&call);
         } while (call.kind != CONC_SYSCALL_BLOCKED || wait.futex != (uintptr_t)&parked.word);
         CHECK_EQ(wait.kind, CONC_WAIT_FUTEX);
         CHECK_EQ(wait.cause, cause);
