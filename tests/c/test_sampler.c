@@ -161,6 +161,15 @@ check_busy(const struct conc_watched *watched, int64_t ran_ns)
     CHECK(watched->running_ns >= ran_ns * 9 / 10);
 }
 
+/* On a busy machine one that was woken also waits for a CPU. */
+static void
+check_waits(const struct conc_watched *watched, enum conc_watch_reason reason)
+{
+    int64_t whole = total_of(watched);
+    CHECK(watched->waiting_ns[reason] > whole / 2);
+    CHECK(watched->waiting_ns[reason] + watched->runnable_ns > whole * 9 / 10);
+}
+
 static void
 test_what_threads_wait_for(void)
 {
@@ -184,11 +193,10 @@ test_what_threads_wait_for(void)
         const struct conc_watched *watched = find(record, atomic_load(&scene.tids[role]));
         check_whole(record, watched);
         CHECK(watched->born_before && watched->end_ns == CONC_WATCH_NOT_KNOWN);
-        int64_t whole = total_of(watched);
         if (role == SPINNER)
             check_busy(watched, after - before);
         else
-            CHECK(watched->waiting_ns[reasons[role]] > whole * 8 / 10);
+            check_waits(watched, (enum conc_watch_reason)reasons[role]);
         CHECK(watched->now.cpu_ns >= watched->before.cpu_ns);
     }
     int32_t last = find(record, atomic_load(&scene.tids[READER]))->track.last;
@@ -305,7 +313,8 @@ test_who_holds_and_who_waits(void)
     const struct conc_watch_record *record = conc_sampler_record(sampler);
     const struct conc_watched *holder = find(record, atomic_load(&scene.tids[0]));
     int64_t whole = record->last_ns - record->begin_ns;
-    MAY_LACK_MEMORY(record->waits.used == 2 && record->holds.sums.used == 1 ? 0 : -ENOMEM);
+    if ((record->waits.used != 2 || record->holds.sums.used != 1) && faults_injected() > 0)
+        faults_end();           /* the sampler found no memory for them */
     CHECK_EQ(record->waits.used, 2);
     for (int i = 0; i < 2; i++) {
         const struct conc_sum *sum = &record->waits.items[i];
@@ -477,11 +486,11 @@ test_no_threads_to_be_had(void)
     CHECK(sampler == NULL);
 }
 
-/* A buffer of 64 runs, and a thread that changes all the time. */
+/* A buffer of 16 runs, and a thread that changes all the time. */
 static void
 test_a_long_watch_is_thinned(void)
 {
-    struct conc_sampler_attr attr = {.interval_ns = INTERVAL_NS / 4, .descriptors = 64, .segment_room = 64};
+    struct conc_sampler_attr attr = {.interval_ns = INTERVAL_NS / 4, .descriptors = 64, .segment_room = 16};
     struct conc_sampler *sampler = NULL;
     HAVE_EQ(conc_sampler_start(&attr, &sampler), 0);
     int64_t until = conc_deadline_after(300 * INTERVAL_NS);
@@ -494,7 +503,7 @@ test_a_long_watch_is_thinned(void)
     conc_sampler_stop(sampler);
     const struct conc_watch_record *record = conc_sampler_record(sampler);
     CHECK(record->segments.resolution_ns > INTERVAL_NS / 4);
-    CHECK(record->segments.held <= 64);
+    CHECK(record->segments.held <= 16);
     CHECK_EQ(record->segments.lost, 0);
     check_whole(record, find(record, conc_thread_self_id()));
     conc_sampler_free(sampler);

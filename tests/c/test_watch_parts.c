@@ -121,8 +121,8 @@ test_sums_are_found_again(void)
     struct conc_sums sums = {0};
     for (int turn = 1; turn <= 2; turn++) {
         for (int i = 0; i < 1000; i++) {
-            struct conc_sum *sum = conc_sums_at(&sums, i % 3, i, i % 10 - 1);
-            HAVE(sum);
+            struct conc_sum *sum;
+            HAVE(sum = conc_sums_at(&sums, i % 3, i, i % 10 - 1));
             CHECK_EQ(sum->ns, turn == 1 ? 0 : i + 1);
             CHECK(sum->interpreter == i % 3 && sum->who == i && sum->whom == i % 10 - 1);
             sum->ns = i + 1;
@@ -140,8 +140,8 @@ test_too_many_pairs_are_put_down_to_nobody(void)
     struct conc_sums sums = {0};
     for (int waiter = 0; waiter < WAITERS; waiter++) {
         for (int holder = 0; holder < HOLDERS; holder++) {
-            struct conc_sum *sum = conc_sums_at(&sums, 0, waiter, holder);
-            HAVE(sum);
+            struct conc_sum *sum;
+            HAVE(sum = conc_sums_at(&sums, 0, waiter, holder));
             sum->ns++;
         }
     }
@@ -313,8 +313,8 @@ longest_of(struct conc_holds *holds, int32_t holder)
 static void
 sample(struct conc_holds *holds, int32_t holder, uint64_t switches, bool blocked, int64_t at)
 {
-    struct conc_hold *hold = conc_holds_see(holds, 0, holder, switches, at - 10);
-    HAVE(hold);
+    struct conc_hold *hold;
+    HAVE(hold = conc_holds_see(holds, 0, holder, switches, at - 10));
     conc_holds_add(holds, hold, blocked, at - 10, at);
 }
 
@@ -333,8 +333,8 @@ test_holds_last_until_somebody_else_had_the_gil(void)
     CHECK_EQ(conc_holds_find(&holds, 0)->before, CONC_HOLD_FREE);
     CHECK(conc_holds_find(&holds, 9) == NULL);
     conc_holds_finish(&holds, 60);
-    const struct conc_sum *first = conc_sums_at(&holds.sums, 0, 1, CONC_SUMS_NOBODY);
-    HAVE(first);
+    const struct conc_sum *first;
+    HAVE(first = conc_sums_at(&holds.sums, 0, 1, CONC_SUMS_NOBODY));
     CHECK_EQ(first->ns, 40);
     CHECK_EQ(first->blocked_ns, 10);
     CHECK_EQ(longest_of(&holds, 1), 30);
@@ -351,8 +351,7 @@ test_ids_are_given_anew(void)
     struct conc_watched_table table = {0};
     struct conc_watched *threads[200];
     for (int i = 0; i < 200; i++) {
-        threads[i] = conc_watched_add(&table, 1000 + i * (CONC_WATCH_HASH / 2));
-        HAVE(threads[i]);
+        HAVE(threads[i] = conc_watched_add(&table, 1000 + i * (CONC_WATCH_HASH / 2)));
     }
     for (int i = 0; i < 200; i += 2)
         conc_watched_end(&table, threads[i], 50);
@@ -361,8 +360,8 @@ test_ids_are_given_anew(void)
         CHECK(conc_watched_find(&table, threads[i]->tid) == (i % 2 == 0 ? NULL : threads[i]));
     for (int i = 0; i < 100; i++)
         CHECK_EQ(table.alive[i]->place, i);
-    struct conc_watched *again = conc_watched_add(&table, 1000);
-    HAVE(again);
+    struct conc_watched *again;
+    HAVE(again = conc_watched_add(&table, 1000));
     CHECK(conc_watched_find(&table, 1000) == again);
     CHECK_EQ(again->index, 200);
     CHECK_EQ(threads[0]->end_ns, 50);
