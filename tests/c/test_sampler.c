@@ -321,7 +321,7 @@ test_who_holds_and_who_waits(void)
         CHECK_EQ(sum->whom, holder->index);
         CHECK_EQ(sum->interpreter, 3);
         CHECK_EQ(sum->ns, record->threads.all[sum->who]->waiting_ns[CONC_WATCH_GIL]);
-        CHECK(sum->ns > whole * 9 / 10);
+        CHECK(sum->ns > whole / 2);
     }
     CHECK_EQ(record->holds.count, 1);
     CHECK_EQ(record->holds.sums.used, 1);
@@ -479,9 +479,11 @@ test_no_threads_to_be_had(void)
     struct conc_sampler_attr attr = {.interval_ns = INTERVAL_NS, .descriptors = 64};
     struct conc_sampler *sampler = NULL;
     forbid_threads(&saved);
+    long injected = faults_injected();
     int answer = conc_sampler_start(&attr, &sampler);
     allow_threads(&saved);
-    MAY_LACK_MEMORY(answer);
+    if (faults_injected() > injected)
+        faults_end();
     CHECK_EQ(answer, -EAGAIN);
     CHECK(sampler == NULL);
 }
@@ -502,6 +504,8 @@ test_a_long_watch_is_thinned(void)
     }
     conc_sampler_stop(sampler);
     const struct conc_watch_record *record = conc_sampler_record(sampler);
+    if (record->threads.left_out > 0 && faults_injected() > 0)
+        faults_end();           /* the sampler found no memory for this thread */
     CHECK(record->segments.resolution_ns > INTERVAL_NS / 4);
     CHECK(record->segments.held <= 16);
     CHECK_EQ(record->segments.lost, 0);
