@@ -17,6 +17,7 @@ from conc import _core
 from conc.watching import reading
 from conc.watching.names import ThreadNames, want_names, want_names_no_more
 from conc.watching.records import RawProcess, RawTimeline
+from conc.watching.timeline import Timeline
 
 LONGEST_INTERVAL_S = 3600.0
 
@@ -51,15 +52,18 @@ def watch(interval: float = 0.001) -> Watch:
     return Watch(_checked_interval(interval))
 
 
-class Watch:
-    """A watch of this process: made by `watch`, on while its ``with`` block lasts, and then what was seen."""
+class Watch(Timeline):
+    """A watch of this process: made by `watch`, on while its ``with`` block lasts, and a `Timeline` from then on.
+
+    Inside the block all that a timeline can do raises RuntimeError.
+    """
 
     def __init__(self, interval_ns: int) -> None:
         self._interval_ns = interval_ns
         self._names = ThreadNames()
         self._watcher: _core.Watcher | None = None
         self._lock = threading.Lock()
-        self._raw: RawTimeline | None = None
+        self._seen: RawTimeline | None = None
         self._blind: str | None = None  # why it is not seen who has the GIL
 
     def __enter__(self) -> Self:
@@ -85,13 +89,13 @@ class Watch:
         """Stop the sampler, and keep what it saw. Later calls, at the interpreter's exit for one, do nothing."""
         with self._lock:
             watcher = self._watcher
-            if watcher is None or self._raw is not None:
+            if watcher is None or self._seen is not None:
                 return
             _on.discard(self)
             want_names_no_more(self._names)
             self._names.note_living(time.monotonic_ns())
             watcher.stop()
-            self._raw = reading.timeline_of(watcher.take(), self._names, _own_process(), self._blind)
+            self._seen = reading.timeline_of(watcher.take(), self._names, _own_process(), self._blind)
 
     @property
     def raw(self) -> RawTimeline:
@@ -100,10 +104,16 @@ class Watch:
         Raises:
             RuntimeError: the block has not ended.
         """
-        raw = self._raw
+        raw = self._seen
         if raw is None:
             raise RuntimeError("a watch is a timeline when its block has ended: ask after the 'with' block, not inside")
         return raw
+
+    def __repr__(self) -> str:
+        if self._seen is not None:
+            return super().__repr__()
+        state = "not begun" if self._watcher is None else "on"
+        return f"<conc.Watch every {self._interval_ns / 1e6:g} ms: {state}>"
 
 
 def _checked_interval(interval: object) -> int:
