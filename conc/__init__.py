@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         stop_requested,
     )
     from conc.usage import Usage
-    from conc.watching.timeline import Timeline
     from conc.watching.api import Watch, watch
+    from conc.watching.timeline import Timeline
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {

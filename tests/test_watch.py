@@ -157,7 +157,7 @@ def test_threads_that_compute_wait_for_each_other(count: int) -> None:
     rows = zip(raw.waits.waiter, raw.waits.holder, raw.waits.wait_ns, strict=True)
     known = [(waiter, holder, ns) for waiter, holder, ns in rows if holder >= 0]
     by_busy = sum(ns for waiter, holder, ns in known if waiter in busy and holder in busy)
-    assert by_busy > 0.9 * sum(ns for _, _, ns in known) > 0
+    assert by_busy > 0.75 * sum(ns for _, _, ns in known) > 0  # the main thread waits at the beginning and the end
     for index in busy:
         asked = times(raw, index).get((State.NOT_RUNNING, Reason.GIL), 0)
         told = sum(ns for who, ns in zip(raw.waits.waiter, raw.waits.wait_ns, strict=True) if who == index)
@@ -257,6 +257,7 @@ def test_an_id_that_is_given_anew_has_the_names_since_then() -> None:
     names = watching_names.ThreadNames()
 
     class Named:
+        ident = 7
         native_id = 7
 
         def __init__(self, name: str) -> None:

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 #include "os/interrupt.h"
+#include "os/park.h"
 
 /* One attempt to sleep while the word holds `expected`: 0 (changed, woken or spurious), -ETIMEDOUT, or -EINTR by a signal
  * or by `interrupt` (NULL: none). `private`: nobody outside of the process wakes. */
-int conc_futex_wait(const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns,
-                    const struct conc_interrupt *interrupt);
+int conc_futex_wait(enum conc_park_cause cause, const volatile void *word, uint32_t expected, bool private,
+                    int64_t deadline_ns, const struct conc_interrupt *interrupt);
 
 #endif

@@ -7,8 +7,6 @@
 
 #include "base/compiler.h"
 #include "os/linux/futex.h"
-#include "os/clock.h"
-#include "os/linux/park_tag.h"
 #include "os/registry.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
@@ -60,12 +58,8 @@ conc_thread_exit_wait(unsigned long ident, int64_t deadline_ns)
         if (tid == 0)
             return 0;
         /* Not private to the process: the kernel's wake at a thread's end is not. */
-        int err = conc_futex_wait(word, tid, false, deadline_ns, conc_interrupt_get());
+        int err = conc_futex_wait(CONC_PARK_JOIN, word, tid, false, deadline_ns, conc_interrupt_get());
         if (err != 0)
             return read_word(word) == 0 ? 0 : err;
-        long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, tid, deadline_ns == CONC_FOREVER ? NULL : &ts,
-                          (unsigned long)conc_park_tag(CONC_PARK_JOIN), FUTEX_BITSET_MATCH_ANY);
-        if (rc != 0 && errno != EAGAIN)
-            return read_word(word) == 0 ? 0 : -errno;
     }
 }
