@@ -3,51 +3,60 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import parked_memory
-import raw_threads
-from paired import QUICK, alone, paired, rounds_of
+import started_threads
+from paired import QUICK, alone, note, paired, rounds_of
 from results import Target
+from started_threads import THREADS, nothing
 
 import conc
-from conc import kernels
 
-THREADS = 200
 PARKED = 50 if QUICK else 1000
 KIB = 1 << 10
 
 
-def nothing() -> None:
-    pass
-
-
-def start_and_join(thread_type: type[threading.Thread], target: Callable[..., object], *args: Any) -> None:
-    for _ in range(THREADS):
-        thread = thread_type(target=target, args=args)
-        thread.start()
-        thread.join()
+def in_a_process(
+    benchmark: Any, series: str, name: str, *, against: str, target: Target | None = None, rounds: int = 40
+) -> None:
+    """Note one series of started_threads.py."""
+    taken: list[started_threads.Samples] = []
+    benchmark.pedantic(
+        lambda: taken.append(started_threads.measure(series, rounds_of(rounds))),
+        rounds=1,
+        warmup_rounds=0,
+        iterations=1,
+    )
+    note(benchmark, name, taken[0].ours_s, taken[0].peer_s, against=against, target=target)
 
 
 def test_python_target(benchmark: Any) -> None:
-    paired(
+    in_a_process(
         benchmark,
-        f"start+join of {THREADS} threads with a Python target",
-        lambda: start_and_join(conc.Thread, nothing),
-        lambda: start_and_join(threading.Thread, nothing),
+        "python",
+        f"start+join of {THREADS} threads with a Python target, without construction",
         against="threading.Thread",
         target=Target("at least", 2.0, "x"),
     )
 
 
-def test_kernel_target(benchmark: Any) -> None:
-    paired(
+def test_python_target_with_construction(benchmark: Any) -> None:
+    in_a_process(
         benchmark,
-        f"start+join of {THREADS} threads with a kernel",
-        lambda: start_and_join(conc.Thread, kernels.sleep, 0),
-        lambda: start_and_join(threading.Thread, nothing),
-        against="threading.Thread with a Python target",
+        "python with construction",
+        f"construction, start and join of {THREADS} threads with a Python target",
+        against="threading.Thread",
+    )
+
+
+def test_the_c_library_alone(benchmark: Any) -> None:
+    """What no thread of the C library's can be faster than."""
+    in_a_process(
+        benchmark,
+        "raw",
+        f"pthread_create and pthread_join of {THREADS} threads",
+        against="start+join of threading.Thread",
     )
 
 
@@ -62,27 +71,13 @@ def test_construction(benchmark: Any) -> None:
     )
 
 
-def test_kernel_target_against_the_c_library(benchmark: Any) -> None:
-    """The thread objects are made before the clock runs: what is compared is the start and the join."""
-    raw_threads.library()
-    batch: list[conc.Thread] = []
-
-    def prepare() -> None:
-        batch[:] = [conc.Thread(target=kernels.sleep, args=(0,)) for _ in range(THREADS)]
-
-    def start_and_join_batch() -> None:
-        for thread in batch:
-            thread.start()
-            thread.join()
-
-    paired(
+def test_kernel_target(benchmark: Any) -> None:
+    in_a_process(
         benchmark,
+        "kernel",
         f"start+join of {THREADS} threads with a kernel, without construction",
-        start_and_join_batch,
-        lambda: raw_threads.start_and_join(THREADS),
         against="pthread_create and pthread_join",
         target=Target("at least", round(1 / 1.15, 3), "x", "(at most 1.15 times the peer's time)"),
-        prepare=prepare,
     )
 
 

@@ -97,6 +97,21 @@ def paired(
         our_samples.append(timed(ours))
 
     benchmark.pedantic(run_ours, setup=run_peer, rounds=rounds_of(rounds), warmup_rounds=0, iterations=1)
+    return note(benchmark, name, our_samples, peer_samples, against=against, detail=detail, target=target, scale=scale)
+
+
+def note(
+    benchmark: Any,
+    name: str,
+    our_samples: Sequence[float],
+    peer_samples: Sequence[float],
+    *,
+    against: str,
+    detail: str = "",
+    target: Target | None = None,
+    scale: float = 1.0,
+) -> Rounds:
+    """Note pairs of seconds that were taken alternately, here or in another process; the rest as paired() has it."""
     taken = Rounds(nanoseconds(our_samples), nanoseconds(peer_samples), scale, detail)
     figure = make_figure(name, against, benchmark.fullname, target, [taken])
     benchmark.extra_info.update(peer_samples_s=taken.peer_s, our_samples_s=taken.ours_s, ratio=figure.ratio.median)

@@ -84,7 +84,7 @@ def gil_status() -> GilStatus:
     """
     unknown: dict[str, str] = {}
     free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-    enabled = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+    enabled = _is_enabled()
     undeclared = _undeclared_modules() if free_threaded else ()
     because = _because(free_threaded, enabled)
     reenabled_by = None
@@ -120,6 +120,12 @@ def gil_status() -> GilStatus:
     )
 
 
+def _is_enabled() -> bool:
+    """sys tells since 3.13."""
+    ask = getattr(sys, "_is_gil_enabled", None)
+    return ask is None or bool(ask())
+
+
 def _because(free_threaded: bool, enabled: bool) -> Literal["build", "option", "import"] | None:
     if not free_threaded:
         return "build"
@@ -153,4 +159,7 @@ def _undeclared_modules() -> tuple[str, ...]:
 def _owner(layout: bytes) -> int | None:
     """The oldest interpreter that uses the GIL that the calling thread has."""
     self = threading.get_native_id()
-    return next((row[0] for row in _core.GilReader(0, layout).read() if row[3] == self), None)
+    for interpreter, _, _, holder, _ in _core.GilReader(0, layout).read():
+        if holder == self:
+            return interpreter
+    return None

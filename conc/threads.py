@@ -70,7 +70,7 @@ class StopReport(Record):
     Attributes:
         ended: whether the thread has ended.
         blocked_in: the system call in which it sat when `stop` gave up waiting ("futex" is a lock, a condition, a
-            queue, a join or the GIL), as manual pages call it; None when it has ended, runs, or that is not known.
+            queue or the GIL), as manual pages call it; None when it has ended, runs, or that is not known.
         reason: why `blocked_in` is None though the thread has not ended.
         source: who says so.
     """
@@ -216,10 +216,11 @@ class Thread(NativeThread):
 
         A kernel looks at the request at least every 10 ms, also one that a Python target calls. A Python target may
         look at ``conc.stop_requested()``, and return by itself within `grace` seconds. Then conc.ThreadStopped comes
-        between two of its instructions, never outside of the target and not in a ``conc.shield()`` block. Up to CPython
-        3.14 a call that blocks is not interrupted: the exception comes when the call returns, and the report says what
-        it blocks in. A thread is asked, never killed. Asking again raises the exception again; the request itself
-        stays, so that kernels called by code that cleans up end at once, unless under a shield.
+        between two of its instructions, never outside of the target and not in a ``conc.shield()`` block. It ends what
+        waits in conc itself: for a thread, future, pool, map or child process. Up to CPython 3.14 another call that
+        blocks is not interrupted: the exception comes when the call returns, and the report says what it blocks in. A
+        thread is asked, never killed. Asking again raises the exception again; the request itself stays, so that
+        kernels called by code that cleans up end at once, unless under a shield.
 
         Args:
             timeout: seconds >= 0, after `grace`; a thread that stops itself does not wait.
@@ -356,9 +357,6 @@ class Thread(NativeThread):
         self._place = place
 
 
-_WAKE_UPS = range(200)
-
-
 async def _awaited(thread: Thread) -> Any:
     """The outcome of a thread that was started, for the running event loop."""
     import asyncio  # whoever awaits has it already
@@ -371,16 +369,15 @@ async def _awaited(thread: Thread) -> Any:
             ended.set_result(None)
 
     def wake(_thread: Thread) -> None:
-        for _ in _WAKE_UPS:
+        while True:
             try:
                 loop.call_soon_threadsafe(deliver)
-            except MemoryError:  # nobody else wakes who waits: it is tried again for a while
+            except MemoryError:  # nobody else wakes who waits: it is tried again until there is some
                 time.sleep(0.001)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
             else:
                 return
-        loop.call_soon_threadsafe(deliver)
 
     thread.add_done_callback(wake)
     try:

@@ -22,6 +22,7 @@ import sysconfig
 import tempfile
 import venv
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,8 @@ import conc
 FOLDER = Path(__file__).resolve().parent / "cpython"
 LIMIT_S = 60
 MOST_DEATHS = 5
+MOST_SHARES = 4
+LEAST_SHARE = 30  # an interpreter and its environment cost a second
 THE_END = "the end of the interpreter"
 
 MODULES = {
@@ -141,9 +144,18 @@ def list_cases() -> list[str]:
 
 
 def run_cases(cases: Iterable[str], *, with_conc: bool, limit_s: float = LIMIT_S) -> dict[str, Outcome]:
-    """What comes of the cases, by their ids. One that dies takes its interpreter along: a new one runs the rest."""
+    """What comes of the cases, by their ids; many are shared out among as many interpreters as there are CPUs."""
+    every = list(cases)
+    count = min(len(os.sched_getaffinity(0)), MOST_SHARES, max(1, len(every) // LEAST_SHARE))
+    with ThreadPoolExecutor(count) as pool:
+        shares = pool.map(lambda share: _run_share(share, with_conc, limit_s), (every[i::count] for i in range(count)))
+        return {case: outcome for outcomes in shares for case, outcome in outcomes.items()}
+
+
+def _run_share(cases: list[str], with_conc: bool, limit_s: float) -> dict[str, Outcome]:
+    """One that dies takes its interpreter along: a new one runs the rest."""
     outcomes: dict[str, Outcome] = {}
-    left = list(cases)
+    left = cases
     for _ in range(MOST_DEATHS):
         if not left:
             break

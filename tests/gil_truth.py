@@ -32,6 +32,21 @@ class Tally(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int64) for name in ("right", "wrong", "unknown", "free", "uncounted")]
 
 
+class Watch(ctypes.Structure):
+    """What an observer at an even pace saw: samples, how many found the GIL locked, its CPU time, by whom."""
+
+    class Holder(ctypes.Structure):
+        """One thread."""
+
+        _fields_ = [("tid", ctypes.c_int64), ("samples", ctypes.c_int64)]
+
+    _fields_ = [
+        ("stop", ctypes.c_int),
+        *((name, ctypes.c_int64) for name in ("samples", "locked", "cpu_ns")),
+        ("holders", Holder * 16),
+    ]
+
+
 @dataclass(frozen=True)
 class Truth:
     """The library twice: by calls that keep the GIL, and by calls that let go of it."""
@@ -43,6 +58,12 @@ class Truth:
         """Have the GIL for so long, in C, and make it known."""
         self.keeping.truth_hold(ctypes.c_int64(ns))
 
+    def work(self, steps: int) -> int:
+        """Have the GIL for so much work, in C; the nanoseconds that took."""
+        self.keeping.truth_work.restype = ctypes.c_int64
+        taken: int = self.keeping.truth_work(ctypes.c_int64(steps))
+        return taken
+
     def sample(self, count: int, interval_ns: int) -> Tally:
         """Ask the reader so often, without the GIL."""
         tally = Tally()
@@ -50,6 +71,10 @@ class Truth:
             self.detached.truth_sample(layout(), ctypes.c_int(count), ctypes.c_int64(interval_ns), ctypes.byref(tally))
         )
         return tally
+
+    def watch(self, interval_ns: int, into: Watch) -> None:
+        """Samples until `into.stop` is set, without the GIL."""
+        self._check(self.detached.truth_watch(layout(), ctypes.c_int64(interval_ns), ctypes.byref(into)))
 
     def cost_ns(self, count: int) -> float:
         """What one read takes, of so many."""

@@ -1,6 +1,6 @@
 """CPython's own cases about Thread and Timer, with conc's in their place: cpython_cases.py says how.
 
-None of it is marked as slow or once, since each interpreter of a matrix has other cases.
+The cases are not marked as slow or once, since each interpreter of a matrix has others.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def test_harness(name: str, tried: dict[str, Outcome]) -> None:
     assert outcome.about_thread is ("asking_for" in name), outcome
 
 
+@pytest.mark.once
 def test_a_hanging_case_shows_its_stacks_and_ends() -> None:
     after = "harness_cases.HarnessTests.test_passes_after_the_deaths"
     tried = run_cases([HANGING, after], with_conc=True, limit_s=3)

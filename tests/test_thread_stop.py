@@ -1,35 +1,23 @@
-"""Thread.stop(): kernels and Python targets, shields against it, and what it says of a thread that does not end."""
+"""Thread.stop(): kernels and Python targets, and what a target makes of it."""
 
 from __future__ import annotations
 
 import gc
-import itertools
 import operator
-import os
 import pickle
 import queue
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from threads_support import LONG_S, Gate, held, started, until
+from threads_support import LONG_S, PATIENT_S, Gate, check_stopped, held, loop_for_ever, started
 
 import conc
 from conc import ThreadEnd, ThreadStopped, kernels
-
-PATIENT_S = 30.0
-
-
-def loop_for_ever(inside: threading.Event) -> None:
-    """Python code that computes and looks at nothing."""
-    for turn in itertools.count():
-        if turn == 100:
-            inside.set()
 
 
 def looping() -> conc.Thread:
@@ -38,14 +26,6 @@ def looping() -> conc.Thread:
     thread = started(loop_for_ever, inside)
     inside.wait()
     return thread
-
-
-def check_stopped(thread: conc.Thread) -> None:
-    assert not thread.is_alive()
-    assert thread.ended_by is ThreadEnd.STOPPED
-    assert isinstance(thread.exception(), ThreadStopped)
-    with pytest.raises(ThreadStopped):
-        thread.result()
 
 
 @pytest.fixture(autouse=True)
@@ -338,213 +318,6 @@ def test_without_an_end_to_its_grace_it_is_never_interrupted() -> None:
 def test_a_wrong_grace(grace: Any) -> None:
     with held() as thread, pytest.raises((TypeError, ValueError), match="timeout"):
         thread.stop(grace=grace)
-
-
-# -- shields --------------------------------------------------------------------------------------------------------
-
-
-def test_a_shield_holds_it_back_to_its_end() -> None:
-    inside, go_on = threading.Event(), threading.Event()
-    done: list[str] = []
-
-    def target() -> None:
-        with conc.shield():
-            inside.set()
-            go_on.wait()
-            for _ in range(10_000):
-                pass
-            done.append("shielded" if conc.stop_requested() else "not told")
-        done.append("not here")
-
-    thread = started(target)
-    inside.wait()
-    report = thread.stop(0)
-    assert not report.ended
-    go_on.set()
-    thread.join()
-    check_stopped(thread)
-    assert done == ["shielded"]
-
-
-def test_shields_nest() -> None:
-    inside, asked = threading.Event(), threading.Event()
-    done: list[str] = []
-
-    def target() -> None:
-        with conc.shield():
-            with conc.shield():
-                inside.set()
-                asked.wait()
-            for _ in range(10_000):
-                pass
-            with conc.shield(), conc.shield():
-                done.append("still shielded")
-            done.append("and still")
-        done.append("not here")
-
-    thread = started(target)
-    inside.wait()
-    thread._interrupt()
-    asked.set()
-    thread.join()
-    check_stopped(thread)
-    assert done == ["still shielded", "and still"]
-
-
-def test_a_kernel_under_a_shield_runs_to_its_end() -> None:
-    inside = threading.Event()
-    done: list[str] = []
-
-    def target() -> None:
-        with conc.shield():
-            inside.set()
-            kernels.sleep(0.1)
-            done.append("slept")
-        kernels.sleep(LONG_S)
-
-    thread = started(target)
-    inside.wait()
-    thread.stop(0)
-    thread.join()
-    check_stopped(thread)
-    assert done == ["slept"]
-
-
-def test_a_shield_left_by_an_exception() -> None:
-    """Held back while another exception is on its way, it comes when the shield has gone; that one is its context."""
-    inside, asked = threading.Event(), threading.Event()
-
-    def target() -> None:
-        try:
-            with conc.shield():
-                inside.set()
-                asked.wait()
-                raise KeyError("in the shield")
-        except KeyError:
-            for _ in range(10_000):
-                pass
-
-    thread = started(target)
-    inside.wait()
-    thread._interrupt()
-    asked.set()
-    thread.join()
-    check_stopped(thread)
-    error = thread.exception()
-    assert error is not None
-    assert isinstance(error.__context__, KeyError)
-
-
-def test_a_shield_entered_after_it_came_gives_it_once() -> None:
-    """A cleanup under a shield is not followed by a second exception."""
-    inside = threading.Event()
-    done: list[str] = []
-
-    def target() -> str:
-        try:
-            loop_for_ever(inside)
-        except ThreadStopped:
-            with conc.shield():
-                done.append("cleaned up")
-            for _ in range(10_000):
-                pass
-            done.append("went on")
-        return "by itself"
-
-    thread = started(target)
-    inside.wait()
-    assert thread.stop(PATIENT_S).ended
-    assert (thread.result(), thread.ended_by) == ("by itself", ThreadEnd.RETURNED)
-    assert done == ["cleaned up", "went on"]
-
-
-def test_a_shield_can_be_used_again_and_by_anyone() -> None:
-    guard = conc.shield()
-    with guard, guard:
-        pass
-    pool = conc.ThreadPoolExecutor(1)
-    with pool:
-        assert pool.submit(guarded).result() == "done"
-    other = threading.Thread(target=guarded)
-    other.start()
-    other.join()
-
-
-def guarded() -> str:
-    with conc.shield():
-        return "done"
-
-
-def test_a_return_out_of_a_shield_is_stopped_at_its_end() -> None:
-    inside, asked = threading.Event(), threading.Event()
-
-    def target() -> str:
-        with conc.shield():
-            inside.set()
-            asked.wait()
-            return "to the end of the shield"
-
-    thread = started(target)
-    inside.wait()
-    thread._interrupt()
-    asked.set()
-    thread.join()
-    check_stopped(thread)
-
-
-# -- blocked --------------------------------------------------------------------------------------------------------
-
-
-def test_blocked_in_a_sleep() -> None:
-    thread = started(time.sleep, 0.5)
-    until(lambda: thread._syscall() == "clock_nanosleep", "it sleeps")
-    report = thread.stop(0)
-    assert (report.ended, report.blocked_in, report.reason) == (False, "clock_nanosleep", None)
-    assert "/proc/self/task" in report.source
-    thread.join()
-
-
-def test_blocked_in_a_read() -> None:
-    reader, writer = os.pipe()
-    thread = started(os.read, reader, 1)
-    until(lambda: thread._syscall() == "read", "it reads")
-    report = thread.stop(0.001)
-    assert (report.ended, report.blocked_in) == (False, "read")
-    os.write(writer, b"x")
-    thread.join()
-    assert thread.result() == b"x"
-    assert thread.ended_by is ThreadEnd.RETURNED
-    os.close(reader)
-    os.close(writer)
-
-
-def test_blocked_in_a_lock() -> None:
-    gate = Gate()
-    thread = started(gate)
-    gate.inside.wait()
-    until(lambda: thread.state is conc.ThreadState.NOT_RUNNING, "it waits at the gate")
-    report = thread.stop(0)
-    assert not report.ended
-    assert report.blocked_in in ("futex", "futex_wait")
-    gate.go_on.set()
-    thread.join()
-    check_stopped(thread)  # it comes when the wait is over
-
-
-def test_it_runs_on_under_a_shield() -> None:
-    inside, over = threading.Event(), threading.Event()
-
-    def target() -> None:
-        with conc.shield():
-            while not over.is_set():
-                inside.set()
-
-    thread = started(target)
-    inside.wait()
-    reasons = set()
-    until(lambda: reasons.add(thread.stop(0).reason) or "it runs" in reasons, "seen while it runs")
-    over.set()
-    thread.join()
 
 
 # -- never outside the target ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
 import threading
@@ -12,11 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import conc
-from conc import kernels
+from conc import ThreadEnd, ThreadStopped, kernels
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 LONG_S = 1000.0  # nobody waits that long: what takes it is stopped or let go
+PATIENT_S = 30.0  # how long a stop is waited for that comes at once
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -42,6 +46,21 @@ def started(target: Callable[..., Any], *args: Any, **options: Any) -> conc.Thre
     thread = conc.Thread(target=target, args=args, **options)
     thread.start()
     return thread
+
+
+def loop_for_ever(inside: threading.Event) -> None:
+    """Python code that computes and looks at nothing."""
+    for turn in itertools.count():
+        if turn == 100:
+            inside.set()
+
+
+def check_stopped(thread: conc.Thread) -> None:
+    assert not thread.is_alive()
+    assert thread.ended_by is ThreadEnd.STOPPED
+    assert isinstance(thread.exception(), ThreadStopped)
+    with pytest.raises(ThreadStopped):
+        thread.result()
 
 
 class Gate:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,11 @@ def run(command: list[str], **variables: str) -> None:
 
 
 def environment(interpreter: dict[str, Any]) -> Path:
-    """A fresh environment with conc, built in place, and what its tests need; the path of its python."""
+    """A fresh environment with conc, built in place, and what its tests need; the path of its python.
+
+    Others are under test meanwhile: nothing comes into the checkout but the C module of this interpreter. There the
+    metadata that setuptools makes would hide the installed entry points.
+    """
     folder = ROOT / "build" / "matrix" / str(interpreter["name"])
     shutil.rmtree(folder, ignore_errors=True)
     constraints = folder.parent / "constraints.txt"
@@ -70,10 +75,11 @@ def environment(interpreter: dict[str, Any]) -> Path:
     wheel = interpreter["pip"]
     run([interpreter["path"], "-m", "venv", *(["--without-pip"] if wheel else []), str(folder)])
     constraints.write_text(CONSTRAINTS)
+    settings = folder / "setuptools.cfg"
+    settings.write_text(f"[egg_info]\negg_base = {folder}\n")
     install = ["install", "-q", "-c", str(constraints), "--only-binary=numpy"]  # rather an older one than a build
     run([str(python), *([f"{wheel}/pip"] if wheel else ["-m", "pip"]), *install, "-U", "pip", "setuptools"])
-    run([str(python), "-m", "pip", *install, "-e", ".[test]"], CONC_WERROR="1")
-    shutil.rmtree(ROOT / "conc.egg-info", ignore_errors=True)  # it would hide the installed entry points
+    run([str(python), "-m", "pip", *install, "-e", ".[test]"], CONC_WERROR="1", DIST_EXTRA_CONFIG=str(settings))
     return python
 
 
@@ -98,17 +104,17 @@ def test(interpreter: dict[str, Any], how: str, program: list[str], options: lis
     seconds = time.monotonic() - begin
     counts = next((line.strip("= \n") for line in reversed(lines) if re.search(r"\d+ passed", line)), "no test ran")
     passed = process.returncode == 0 and "passed" in counts
-    detail = f"{counts}, {seconds:.0f} s in all" if passed else f"{counts}, exit status {process.returncode}"
+    detail = f"{counts}, {seconds:.0f} s in all{'' if passed else f', exit status {process.returncode}'}"
     return Cell(name, version, how, "passed" if passed else "FAILED", detail)
 
 
-def cells(interpreter: dict[str, Any], whole: bool) -> list[Cell]:
-    """Every run on one interpreter."""
+def cells(interpreter: dict[str, Any], whole: bool, made: Future[Path] | None) -> list[Cell]:
+    """Every run on one interpreter; `made` is its environment, None where there is no interpreter."""
     name, version = interpreter["name"], interpreter["version"]
-    if interpreter["path"] is None:
+    if made is None:
         return [Cell(name, "-", "-", "skipped", interpreter["origin"])]
     try:
-        python = str(environment(interpreter))
+        python = str(made.result())
     except subprocess.CalledProcessError as error:
         return [Cell(name, version, "installation", "FAILED", str(error))]
     gil = "GIL off" if interpreter["free_threaded"] else "GIL on"
@@ -132,12 +138,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of tools/interpreters; by default all")
     options = parser.parse_args(arguments)
     table: list[Cell] = []
-    for interpreter in interpreters(options.names, options.offline):
-        if interpreter["name"] == options.done:
-            row = Cell(options.done, interpreter["version"], "whole, GIL on", "skipped", "has had the whole suite")
-            table.append(row)
-        else:
-            table += cells(interpreter, options.whole in (interpreter["name"], "all"))
+    chosen = interpreters(options.names, options.offline)
+    with ThreadPoolExecutor(1) as ahead:  # one environment after the other, while others are under test
+        made = {
+            entry["name"]: ahead.submit(environment, entry)
+            for entry in chosen
+            if entry["path"] is not None and entry["name"] != options.done
+        }
+        for entry in chosen:
+            name = entry["name"]
+            if name == options.done:
+                table.append(Cell(name, entry["version"], "whole, GIL on", "skipped", "has had the whole suite"))
+            else:
+                table += cells(entry, options.whole in (name, "all"), made.get(name))
     print("\n=== matrix")
     for cell in table:
         print(cell)

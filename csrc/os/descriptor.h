@@ -14,8 +14,8 @@ struct conc_descriptor_wait {
     bool ready;                 /* result; also set for an error, which the next read or write tells */
 };
 
-/* Sleeps until any is ready: how many; -ETIMEDOUT, or -EINTR when the calling thread handled a signal. At most
- * CONC_DESCRIPTOR_MAX of them. */
+/* Sleeps until any is ready: how many; -ETIMEDOUT, or -EINTR when the calling thread handled a signal or is
+ * interrupted (os/interrupt.h: within 50 ms). At most CONC_DESCRIPTOR_MAX of them. */
 int conc_descriptor_wait(struct conc_descriptor_wait *waits, size_t count, int64_t deadline_ns);
 
 #define CONC_DESCRIPTOR_MAX 8

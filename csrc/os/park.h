@@ -12,6 +12,7 @@
 #define CONC_OS_PARK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a thread parks for: told to whoever looks at it (os/task_syscall.h), and else without effect or cost. */
@@ -34,8 +35,17 @@ conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
     return conc_park_for(CONC_PARK_UNTOLD, word, expected, deadline_ns);
 }
 
+/* The same, but -EINTR also when the calling thread is interrupted (os/interrupt.h): for a wait that somebody may want to
+ * end, and not for a lock's. */
+int conc_park_interruptible(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected,
+                            int64_t deadline_ns);
+
 /* Wakes at most `count` threads that wait on `word`. */
 void conc_unpark(_Atomic(uint32_t) *word, unsigned count);
+
+/* Whether the kernel lets a thread wait on two words; else an interrupt is looked for now and then. For the registry, which
+ * keeps it. */
+bool conc_park_learn_two(void);
 
 #define CONC_UNPARK_ALL 0x7fffffffu
 

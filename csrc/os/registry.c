@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "os/park.h"
 #include "os/thread_exit.h"
 
 static struct {
@@ -16,6 +17,7 @@ static struct {
     pthread_once_t once;
     int init_err;                           /* set inside once */
     _Atomic(ptrdiff_t) exit_offset;         /* set inside once */
+    atomic_bool parks_on_two;               /* set inside once */
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 static void
@@ -47,6 +49,7 @@ static void
 install(void)
 {
     atomic_store(&registry.exit_offset, conc_thread_exit_learn());
+    atomic_store(&registry.parks_on_two, conc_park_learn_two());
     registry.init_err = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -67,6 +70,12 @@ ptrdiff_t
 conc_registry_exit_offset(void)
 {
     return atomic_load_explicit(&registry.exit_offset, memory_order_relaxed);
+}
+
+bool
+conc_registry_parks_on_two(void)
+{
+    return atomic_load_explicit(&registry.parks_on_two, memory_order_relaxed);
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef CONC_OS_REGISTRY_H
 #define CONC_OS_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ uint32_t conc_fork_generation(void);
 
 /* Where the kernel marks the end of a thread (os/thread_exit.h); 0: not known, or conc_registry_init() was not called. */
 ptrdiff_t conc_registry_exit_offset(void);
+
+/* Whether the kernel lets a thread wait on two words (os/park.h); false as well when conc_registry_init() was not called. */
+bool conc_registry_parks_on_two(void);
 
 void conc_registry_add_fork_hook(struct conc_fork_hook *hook);
 void conc_registry_remove_fork_hook(struct conc_fork_hook *hook);

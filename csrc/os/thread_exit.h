@@ -20,8 +20,8 @@ ptrdiff_t conc_thread_exit_learn(void);
  * gone; -ENOSYS where that cannot be known. */
 int conc_thread_exit_id(unsigned long ident);
 
-/* Waits until the kernel has let go of it: 0, -ETIMEDOUT, -EINTR; -ENOSYS as above. One waiter at a time. Orders no
- * memory: conc_os_thread_join(), which then returns at once, does. */
+/* Waits until the kernel has let go of it: 0, -ETIMEDOUT; -EINTR by a signal or an interrupt (os/interrupt.h); -ENOSYS as
+ * above. One waiter at a time. Orders no memory: conc_os_thread_join(), which then returns at once, does. */
 int conc_thread_exit_wait(unsigned long ident, int64_t deadline_ns);
 
 #endif

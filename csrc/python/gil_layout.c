@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "os/process_memory.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
 #include "watch/gil.h"
@@ -18,20 +19,45 @@ conc_gil_waits_bytes(void)
     return (uint32_t)(2 * (conc_os_condition_bytes() + conc_os_mutex_bytes()));
 }
 
+/* Whether the calling thread's state and its interpreter have their ids where they should. 0, -ENODATA or an error. */
+static int
+prove_ids(const struct conc_gil_layout *layout, int self, int64_t interpreter)
+{
+    struct conc_process_memory memory;
+    int err = conc_process_memory_open(&memory, 0);
+    if (err < 0)
+        return err;
+    uint64_t native_id;
+    int64_t id;
+    const struct conc_memory_piece pieces[] = {
+        {(uintptr_t)PyThreadState_Get() + layout->thread_native_id, &native_id, sizeof(native_id)},
+        {(uintptr_t)PyInterpreterState_Get() + layout->interpreter_id, &id, sizeof(id)},
+    };
+    int whole = conc_process_memory_read(&memory, pieces, 2);
+    conc_process_memory_close(&memory);
+    if (whole < 0)
+        return whole;
+    return whole == 2 && native_id == (uint64_t)self && id == interpreter ? 0 : -ENODATA;
+}
+
 /* What is so of the calling thread, which is attached, must be what the reader says. */
 static int
 prove(const struct conc_gil_layout *layout)
 {
+    int self = conc_thread_self_id();
+    int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
+    int err = prove_ids(layout, self, interpreter);
+    if (err < 0)
+        return err;
     struct conc_gil_reader *reader;
-    int err = conc_gil_reader_open(&reader, 0, layout);
+    err = conc_gil_reader_open(&reader, 0, layout);
     if (err < 0)
         return err;
     struct conc_gil_sample samples[CONC_GIL_LOCKS];
-    int count = conc_gil_reader_read(reader, samples, CONC_GIL_LOCKS), self = conc_thread_self_id();
+    int count = conc_gil_reader_read(reader, samples, CONC_GIL_LOCKS);
     conc_gil_reader_close(reader);
     if (count < 0)
         return count;
-    int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
     for (int i = 0; i < count; i++) {
         const struct conc_gil_sample *sample = &samples[i];
         bool ours = sample->enabled ? sample->locked && sample->holder_tid == self : CONC_FREE_THREADED;

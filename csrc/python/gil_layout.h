@@ -8,8 +8,8 @@
 
 #include "watch/gil_layout.h"
 
-/* The layout of this process. Before it is believed, the reader has to name the calling thread as who has its GIL, or to
- * find a free-threaded build's GIL off. 0; or a negative errno and why, in *reason [static]: -ENOTSUP or -EBADMSG when it
+/* The layout of this process. Before it is believed, the calling thread's and interpreter's ids must be where it says, and
+ * the reader has to name that thread as who has its GIL, or to find a free-threaded build's GIL off. 0; or a negative errno and why, in *reason [static]: -ENOTSUP or -EBADMSG when it
  * is not known, -ENODATA when it did not stand the proof, others when memory cannot be read. */
 int conc_gil_layout_own(struct conc_gil_layout *layout, const char **reason);
 

@@ -82,7 +82,7 @@ run_here(KernelObject *self, void *state)
     int err = kernel->run(state, own_alone ? call.own : &call.stop);    /* uses: state, call */
     conc_attach_again(call.tstate);
     if (call.own != NULL && err == -ECANCELED && PyErr_Occurred() == NULL)      /* else a signal handler has raised */
-        return conc_raise_thread_stopped();
+        return conc_raise_thread_stopped("stop() ended a kernel that the target called");
     return conc_kernel_finish(self, state, err);
 }
 

@@ -5,8 +5,8 @@
  *   thread    makes its thread state, leaves the door, attaches; hooks; the target in its stop window; outcome, report,
  *             callbacks; unregisters, deletes its state, leaves the list
  *
- * The starter does not wait for the thread, but for its place and in subinterpreters: each wait is a switch to it and back,
- * which costs as much as all the rest. */
+ * The starter does not wait for the thread, but for its place and in subinterpreters, there for a daemon until it has run:
+ * each wait is a switch to it and back, which costs as much as all the rest. */
 #include "python/thread_type.h"
 
 #include <errno.h>
@@ -277,6 +277,14 @@ get_ready(void *arg)
     return err;
 }
 
+/* A daemon thread may be left behind by a subinterpreter that ends. If it still waits for its first turn then, CPython's
+ * wait goes on in the memory of that interpreter, which is gone; so it has its turn now, as in threading's start(). */
+static bool
+must_be_attached(const ThreadObject *self)
+{
+    return conc_threads_must_run_first() || (self->state_first && self->daemon);
+}
+
 static void
 let_it_run(ThreadObject *self)
 {
@@ -317,7 +325,7 @@ start_python(ThreadObject *self, struct conc_thread_attr *attr)
     }
     if (conc_thread_enter_active(self) < 0)
         PyErr_Clear();          /* it runs: it will do so itself, or end with that error */
-    if (conc_threads_must_run_first())
+    if (must_be_attached(self))
         let_it_run(self);
     return 0;
 }

@@ -4,6 +4,7 @@
  * (sync/stop_window.h). */
 #include "python/thread_type.h"
 
+#include "os/park.h"
 #include "python/thread_stop.h"
 
 /* Whether an exception is pending for the calling thread. */
@@ -36,12 +37,16 @@ take_back(ThreadObject *self)
     PyThreadState_LeaveTracing(tstate);
 }
 
-/* Does what the window says; `action` under stop_lock, so that an exception is pending only in an open window. */
+/* Does what the window says; `action` under stop_lock, so that an exception is pending only in an open window. Where the
+ * thread waits in one of conc's own waits, it is woken for it. */
 static void
 act_locked(ThreadObject *self, enum conc_stop_action action)
 {
-    if (action == CONC_STOP_ARM)
-        (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), self->core->thread_stopped);
+    if (action != CONC_STOP_ARM)
+        return;
+    (void)PyThreadState_SetAsyncExc(conc_thread_ident(self->thread), self->core->thread_stopped);
+    atomic_fetch_add(&self->interrupts, 1);
+    conc_unpark(&self->interrupts, CONC_UNPARK_ALL);
 }
 
 bool
@@ -112,7 +117,7 @@ conc_stop_of_current_thread(bool *answers_signals)
 }
 
 PyObject *
-conc_raise_thread_stopped(void)
+conc_raise_thread_stopped(const char *message)
 {
     ThreadObject *self = current_thread();
     CONC_PY_ACQUIRE(self->stop_lock);
@@ -120,8 +125,26 @@ conc_raise_thread_stopped(void)
     CONC_PY_RELEASE(self->stop_lock);
     if (action == CONC_STOP_DISARM)
         take_back(self);
-    PyErr_SetString(self->core->thread_stopped, "stop() ended a kernel that the target called");
+    PyErr_SetString(self->core->thread_stopped, message);
     return NULL;
+}
+
+int
+conc_stop_interrupts_wait(struct conc_interrupt *interrupt)
+{
+    ThreadObject *self = current_thread();
+    if (self == NULL)
+        return 0;
+    CONC_PY_ACQUIRE(self->stop_lock);
+    bool may_come = self->window.open && self->window.shields == 0;
+    bool pending = may_come && self->window.armed && is_pending();
+    *interrupt = (struct conc_interrupt){&self->interrupts, atomic_load(&self->interrupts)};
+    CONC_PY_RELEASE(self->stop_lock);
+    if (pending) {
+        (void)conc_raise_thread_stopped("stop() ended a wait of the target");
+        return -1;
+    }
+    return may_come;
 }
 
 PyObject *

@@ -62,6 +62,7 @@ typedef struct {
 
     struct conc_stop_window window;     /* by `stop_lock` */
     CONC_PY_LOCK(stop_lock);
+    _Atomic(uint32_t) interrupts;       /* how often the exception was let come; parked on by the thread's own waits */
     bool initialized, daemon;
     atomic_bool attached;               /* the thread has been in the interpreter */
     bool claimed;                       /* somebody starts it, or has */

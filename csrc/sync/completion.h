@@ -43,7 +43,7 @@ conc_completion_done(struct conc_completion *c)
     return (atomic_load_explicit(&c->word, memory_order_acquire) & 1u) != 0;
 }
 
-/* 0 when done, -ETIMEDOUT, or -EINTR when the calling thread handled a signal. */
+/* 0 when done, -ETIMEDOUT, or -EINTR when the calling thread handled a signal or is interrupted (os/interrupt.h). */
 int conc_completion_wait(struct conc_completion *c, int64_t deadline_ns);
 
 /* Adds `waiter`. False, and nothing is added, when the end has come already: the caller then acts itself. It sees what

@@ -4,6 +4,7 @@
 #include "attempts.h"
 #include "base/alloc.h"
 #include "base/bitset.h"
+#include "fake_runtime.h"
 #include "kernels/batch.h"
 #include "kernels/prime_factors.h"
 #include "kernels/stream.h"
@@ -65,6 +66,34 @@ static int
 try_recorded_topology(void)
 {
     return read_topology("tests/data/sysfs/two-node");
+}
+
+/* ---- watch --------------------------------------------------------------------------------------------------------- */
+
+static int
+open_gil_reader(uint64_t runtime, int expected)
+{
+    static struct fake_runtime fake;
+    struct conc_gil_layout layout = fake_layout(&fake);
+    if (runtime != 0)
+        layout.runtime = runtime;
+    struct conc_gil_reader *reader = NULL;
+    int err = conc_gil_reader_open(&reader, 0, &layout);
+    CHECK((err == 0) == (reader != NULL));
+    conc_gil_reader_close(reader);
+    return err == expected ? 0 : err;
+}
+
+static int
+try_gil_reader(void)
+{
+    return open_gil_reader(0, 0);
+}
+
+static int
+try_gil_reader_of_nothing(void)
+{
+    return open_gil_reader(8, -EFAULT);
 }
 
 /* ---- os ------------------------------------------------------------------------------------------------------------ */
@@ -283,6 +312,8 @@ main(void)
         {"prime_factors", try_prime_factors, 0, false},
         {"small batch", try_small_batch, 0, false},
         {"large batch", try_large_batch, 0, false},
+        {"GIL reader", try_gil_reader, 0, false},
+        {"GIL reader of nothing", try_gil_reader_of_nothing, 0, false},
         {"statistics", try_statistics, 0, false},
         {"placement", try_placement, 0, false},
         {"latency", try_latency, 0, false},

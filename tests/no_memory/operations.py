@@ -186,11 +186,22 @@ def ends(thread: conc.Thread, outcome: Outcome, value: Any) -> None:
 
 @contextlib.contextmanager
 def waiting_thread() -> Generator[tuple[conc.Thread, Callable[[], None]], None, None]:
-    """A thread whose target waits in C until it is let go, and then returns True."""
-    gate = threading.Lock()
+    """A thread whose target waits in C until it is let go, and then returns True.
+
+    start() does not wait for the new thread: what that allocates on its way into the target would be counted as, or
+    fail in place of, what the armed call allocates. So it says when it is there, and allocates nothing from then on.
+    """
+    there, gate = threading.Lock(), threading.Lock()
+    there.acquire()
     gate.acquire()
-    thread = conc.Thread(target=gate.acquire)
+
+    def wait() -> bool:
+        there.release()
+        return gate.acquire()
+
+    thread = conc.Thread(target=wait)
     thread.start()
+    assert there.acquire(timeout=DEADLINE_S), "the target has not begun"
     try:
         yield thread, gate.release
     finally:
@@ -648,6 +659,38 @@ def cpu_count() -> Steps:
         assert any(text in str(outcome.error) for text in ("path should be string", "not PosixPath")), outcome.error
     elif expect(outcome, OSError):
         assert outcome.value >= 1
+
+
+@operation
+def gil_status() -> Steps:
+    outcome = yield conc.gil_status
+    if expect(outcome):
+        assert outcome.value.python == sys.version.split()[0]
+
+
+@operation
+def gil_reader() -> Steps:
+    layout = _core.gil_layout()
+    assert isinstance(layout, bytes)
+    outcome = yield lambda: _core.GilReader(0, layout).read()
+    if expect(outcome):
+        assert len(outcome.value) >= 1
+    assert len(_core.GilReader(0, layout).read()) >= 1
+
+
+@operation
+def gil_layout() -> Steps:
+    outcome = yield _core.gil_layout
+    if expect(outcome):
+        assert outcome.value == _core.gil_layout()
+
+
+@operation
+def learned_gil_layout() -> Steps:
+    """A thread that cannot be had is a reason, not an error."""
+    outcome = yield _core.learned_gil_layout
+    expect(outcome)
+    assert isinstance(_core.learned_gil_layout(), bytes) or "builds with a GIL" in str(_core.learned_gil_layout())
 
 
 @operation

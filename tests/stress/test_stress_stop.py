@@ -1,6 +1,6 @@
 """stop() raced against the end of the target: it comes in the target or not at all.
 
-CONC_STRESS_SCALE=250 makes a million stops of them.
+CONC_STRESS_SCALE=200 makes a million stops of them.
 """
 
 from __future__ import annotations
@@ -108,7 +108,18 @@ def calling_kernels(turns: int, begun: Any, witness: Witness) -> int:
     return turns
 
 
-TARGETS = [computing, shielded, catching, calling_kernels]
+def waiting(turns: int, begun: Any, witness: Witness) -> int:
+    """Ends by itself, or in one of conc's own waits."""
+    leave(witness)
+    with conc.shield():
+        other = conc.Thread(target=kernels.spin, args=(turns * 1e-7,))
+        other.start()
+    begun.release()
+    other.join()
+    return turns
+
+
+TARGETS = [computing, shielded, catching, calling_kernels, waiting]
 
 
 class Aim:

@@ -3,15 +3,10 @@
 #include "os/thread_exit.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/compiler.h"
-#include "os/clock.h"
-#include "os/linux/park_tag.h"
+#include "os/linux/futex.h"
 #include "os/registry.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
@@ -58,16 +53,13 @@ conc_thread_exit_wait(unsigned long ident, int64_t deadline_ns)
     volatile uint32_t *word = word_of(ident);
     if (word == NULL)
         return -ENOSYS;
-    struct timespec ts = {.tv_sec = (time_t)(deadline_ns / CONC_NS_PER_S),
-                          .tv_nsec = (long)(deadline_ns % CONC_NS_PER_S)};
     for (;;) {
         uint32_t tid = read_word(word);
         if (tid == 0)
             return 0;
         /* Not private to the process: the kernel's wake at a thread's end is not. */
-        long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, tid, deadline_ns == CONC_FOREVER ? NULL : &ts,
-                          (unsigned long)conc_park_tag(CONC_PARK_JOIN), FUTEX_BITSET_MATCH_ANY);
-        if (rc != 0 && errno != EAGAIN)
-            return read_word(word) == 0 ? 0 : -errno;
+        int err = conc_futex_wait(CONC_PARK_JOIN, word, tid, false, deadline_ns, conc_interrupt_get());
+        if (err != 0)
+            return read_word(word) == 0 ? 0 : err;
     }
 }

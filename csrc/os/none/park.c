@@ -11,8 +11,20 @@ conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expe
     return -ENOSYS;
 }
 
+int
+conc_park_interruptible(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    return conc_park_for(cause, word, expected, deadline_ns);
+}
+
 void
 conc_unpark(_Atomic(uint32_t) *word, unsigned count)
 {
     (void)word, (void)count;
+}
+
+bool
+conc_park_learn_two(void)
+{
+    return false;
 }

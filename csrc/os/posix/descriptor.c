@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/interrupt.h"
 
 static struct timespec
 time_until(int64_t deadline_ns)
@@ -17,6 +18,22 @@ time_until(int64_t deadline_ns)
     if (left < 0)
         left = 0;
     return (struct timespec){.tv_sec = (time_t)(left / CONC_NS_PER_S), .tv_nsec = (long)(left % CONC_NS_PER_S)};
+}
+
+/* How many are ready; 0: none in time; or a negative errno. */
+static int
+poll_until(struct pollfd *polls, nfds_t count, int64_t deadline_ns)
+{
+    const struct conc_interrupt *interrupt = conc_interrupt_get();
+    for (;;) {
+        if (conc_interrupt_came(interrupt))
+            return -EINTR;
+        int64_t until = conc_interrupt_next_look(interrupt, deadline_ns);
+        struct timespec left = time_until(until);
+        int ready = ppoll(polls, count, until == CONC_FOREVER ? NULL : &left, NULL);
+        if (ready != 0 || until >= deadline_ns)
+            return ready < 0 ? -errno : ready;
+    }
 }
 
 int
@@ -28,15 +45,9 @@ conc_descriptor_wait(struct conc_descriptor_wait *waits, size_t count, int64_t d
     for (size_t i = 0; i < count; i++)
         polls[i] = (struct pollfd){.fd = waits[i].fd, .events = waits[i].for_write ? POLLOUT : POLLIN};
 
-    struct timespec left;
-    const struct timespec *timeout = NULL;
-    if (deadline_ns != CONC_FOREVER) {
-        left = time_until(deadline_ns);
-        timeout = &left;
-    }
-    int ready = ppoll(polls, (nfds_t)count, timeout, NULL);
+    int ready = poll_until(polls, (nfds_t)count, deadline_ns);
     if (ready < 0)
-        return -errno;
+        return ready;
     for (size_t i = 0; i < count; i++)
         waits[i].ready = polls[i].revents != 0;
     return ready == 0 ? -ETIMEDOUT : ready;
