@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick ci clean
+.PHONY: help develop check lint types stubs unit stress c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick bench-linear ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ stubs: ## the C module's stub against the C module
 
 unit: ## the tests, without those that build C programs
 	$(PYTHON) -m pytest -q --ignore tests/test_c_core.py --ignore tests/test_fuzz.py
+
+stress: ## ten million tasks at random, every one accounted for; four times the races of the others
+	CONC_STRESS_TASKS=10000000 CONC_STRESS_SCALE=4 $(PYTHON) -m pytest -q -o timeout=1800 -o faulthandler_timeout=1700 tests/stress
 
 c-test: ## the C core's own tests
 	$(PYTHON) tools/ctest.py
@@ -67,6 +70,9 @@ bench-check-quick: ## the same with five rounds a figure
 bench-quick: ## the same with few rounds: to see that they run, not for figures
 	CONC_BENCH_QUICK=1 $(PYTHON) -m pytest benchmarks -q -s --benchmark-enable --benchmark-min-rounds=1 \
 		--benchmark-max-time=0.2 --benchmark-warmup=off
+
+bench-linear: ## what a task costs from a thousand to ten million of them; results and picture in benchmarks/results/linear
+	$(PYTHON) benchmarks/linear_cost.py
 
 ci: ## everything, as on a fresh machine (.ci/run)
 	.ci/run

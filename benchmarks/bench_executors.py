@@ -6,8 +6,9 @@ import concurrent.futures
 from collections.abc import Iterator
 from typing import Any
 
+import pending_memory
 import pytest
-from paired import paired
+from paired import QUICK, alone, paired, rounds_of
 from results import Target
 
 import conc
@@ -64,3 +65,20 @@ def test_map(benchmark: Any, pools: tuple[Any, Any]) -> None:
         against="the standard pool",
         target=Target("at least", 25, "x"),
     )
+
+
+def test_memory_of_a_pending_task(benchmark: Any) -> None:
+    """The pools take turns, each time in a fresh process; pending_memory.py says what is counted."""
+    tasks = 10_000 if QUICK else 100_000
+    found: dict[str, list[float]] = {kind: [] for kind in pending_memory.KINDS}
+
+    def measure_each() -> None:
+        for kind, taken in found.items():
+            taken.append(pending_memory.measure(kind, tasks))
+
+    rounds = rounds_of(5)
+    benchmark.pedantic(measure_each, rounds=rounds, iterations=1)
+    for kind, taken in found.items():
+        asked = Target("at most", 300, "bytes") if kind == pending_memory.CONC else None
+        how = f"{rounds} processes of {tasks:,} tasks"
+        alone(benchmark, f"memory of a pending task, {kind}", taken, "bytes", how=how, target=asked)

@@ -57,8 +57,47 @@ class Future(_core.FutureState, concurrent.futures.Future[_T]):
         result: _T = self.result()
         return result
 
+    def _waiters_for_worker(self, waiters: list[Any]) -> _WaitersForWorker:
+        return _WaitersForWorker(self, waiters)
+
     def _log_callback_error(self, callback: Callable[..., object], error: BaseException) -> None:
         _LOGGER.error("exception calling callback %r for %r", callback, self, exc_info=error)
+
+
+class _WaitOfWorker(threading.Event):
+    """What ``wait`` and ``as_completed`` of ``concurrent.futures`` sleep on in a task.
+
+    As in ``result()`` one more worker makes up for the one that waits.
+    """
+
+    def __init__(self, future: Future[Any]) -> None:
+        super().__init__()
+        self._future = future
+
+    def wait(self, timeout: float | None = None) -> bool:
+        blocks = self._future._wait_begins()
+        try:
+            return super().wait(timeout)
+        finally:
+            if blocks:
+                self._future._wait_ends()
+
+
+class _WaitersForWorker:
+    """The waiters of a future as a worker of the same pool sees them: one that it adds is going to wait in a task."""
+
+    def __init__(self, future: Future[Any], waiters: list[Any]) -> None:
+        self._future = future
+        self._waiters = waiters
+
+    def append(self, waiter: Any) -> None:
+        """Its event is not used yet: ``concurrent.futures`` holds the conditions of all its futures meanwhile."""
+        if not self._future.done() and type(getattr(waiter, "event", None)) is threading.Event:
+            waiter.event = _WaitOfWorker(self._future)
+        self._waiters.append(waiter)
+
+    def remove(self, waiter: Any) -> None:
+        self._waiters.remove(waiter)
 
 
 class _Workers(_core.Pool):
@@ -133,6 +172,15 @@ def _default_workers() -> int:
     from conc.cpus import cpu_count
 
     return min(32, cpu_count() + 4)
+
+
+def _spin_ns() -> int:
+    """How long workers look out for work: not at all where this process may use no more than two CPUs."""
+    if (os.cpu_count() or 1) <= 2:
+        return 0
+    from conc.cpus import cpu_count
+
+    return _SPIN_NS if cpu_count() > 2 else 0
 
 
 def _columns(iterables: tuple[Iterable[Any], ...]) -> tuple[tuple[Any, ...], ...]:
@@ -210,7 +258,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             Future,
             eager=initializer is not None,
             stack_size=configured_stack_size(),
-            spin_ns=_SPIN_NS if (os.cpu_count() or 1) > 2 else 0,
+            spin_ns=_spin_ns(),
         )
         self._workers._prefix = thread_name_prefix or f"ConcThreadPoolExecutor-{next(_counter)}"
         self._workers._initializer = initializer

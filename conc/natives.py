@@ -120,8 +120,8 @@ def _look_at(function: Any) -> _Found:
         return _from_ctypes(function)
     if type(function).__name__ == "PyCapsule":
         return _from_capsule(function)
-    if type(function).__name__ == "LowLevelCallable" and isinstance(function, tuple):  # SciPy's holds a capsule first
-        return _from_capsule(function[0])
+    if type(function).__name__ == "LowLevelCallable" and isinstance(function, tuple):
+        return _from_capsule(tuple.__getitem__(function, 0))  # SciPy's holds a capsule first, and refuses function[0]
     found = _from_cffi(function)
     if found is not None:
         return found

@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     told = [(name, value) for report in reports for name, value in report.user_properties]
     for name, value in told:
-        if name in ("isolated figure", "cpython cases", "cpython case left out"):
+        if name in ("isolated figure", "cpython cases", "cpython case left out", "tasks accounted for"):
             terminalreporter.write_line(f"{name}: {value}")
     if cases := sum(name == "isolated case" for name, _ in told):
         terminalreporter.write_line(f"isolated cases: {cases}")

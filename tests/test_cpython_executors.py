@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ SCRIPT = FOLDER / "run_executor_cases.py"
 MOST_EXCLUDED = 0.05
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_cases_of_test_concurrent_futures() -> None:
+@pytest.mark.main_interpreter("processes")
+def test_cases_of_test_concurrent_futures(record_property: Callable[[str, object], None]) -> None:
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=180, check=False)
     if done.returncode == 3:
         pytest.skip(done.stdout.strip())
@@ -34,4 +35,6 @@ def test_cases_of_test_concurrent_futures() -> None:
     assert len(outcomes["passed"]) >= 30
     assert len(outcomes["excluded"]) <= MOST_EXCLUDED * count, f"{len(outcomes['excluded'])} of {count}"
     assert set(outcomes["excluded"]) <= set(EXCLUDED)
-    print(f"cases of CPython's: {len(outcomes['passed'])} of {count} passed, {len(outcomes['skipped'])} skipped")
+    record_property(
+        "cpython cases", f"{len(outcomes['passed'])} passed, {len(outcomes['excluded'])} excluded of {count}"
+    )

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, CancelledError
 from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
@@ -583,6 +583,80 @@ def test_a_task_waits_for_tasks_of_its_own_pool() -> None:
         assert pool.submit(add_up, 50).result() == 50 * 51 // 2
         until(lambda: os_threads() <= before + 1, "those who made up for the waiting ones are gone")
         assert pool.submit(add_up, 3).result() == 6
+
+
+def wait_for_all(futures: Iterable[Any]) -> None:
+    assert concurrent.futures.wait(futures).not_done == set()
+
+
+def wait_for_first(futures: Iterable[Any]) -> None:
+    assert concurrent.futures.wait(futures, 100, concurrent.futures.FIRST_COMPLETED).done
+
+
+def take_as_completed(futures: Iterable[Any]) -> None:
+    assert all(future.done() for future in concurrent.futures.as_completed(futures))
+
+
+@pytest.mark.parametrize("wait", [wait_for_all, wait_for_first, take_as_completed])
+def test_a_task_waits_by_concurrent_futures_for_tasks_of_its_own_pool(wait: Callable[[Iterable[Any]], None]) -> None:
+    """With one worker, many deep; those who made up for the waiting ones leave."""
+
+    def add_up(n: int) -> int:
+        if n == 0:
+            return 0
+        parts = [pool.submit(add_up, n - 1), pool.submit(int, n)]
+        wait(parts)
+        return sum(part.result() for part in parts)
+
+    before = os_threads()
+    with conc.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(add_up, 30).result() == 30 * 31 // 2
+        until(lambda: os_threads() <= before + 1, "those who made up for the waiting ones are gone")
+
+
+def test_a_wait_in_a_task_that_times_out_is_over(gate: threading.Event) -> None:
+    """The worker counts again: the pool runs one task at a time as before."""
+    with conc.ThreadPoolExecutor(1) as pool:
+
+        def wait_in_vain() -> int:
+            blocked = pool.submit(gate.wait)
+            not_done = concurrent.futures.wait([blocked], timeout=0.01).not_done
+            gate.set()
+            return len(not_done)
+
+        assert pool.submit(wait_in_vain).result() == 1
+        until(lambda: pool.stats().workers == 1, "the one that made up for it has left")
+
+
+def test_waiting_for_another_pool_by_concurrent_futures_adds_no_worker(gate: threading.Event) -> None:
+    """Also when the list holds one of its own pool that is done."""
+    with conc.ThreadPoolExecutor(1) as one, conc.ThreadPoolExecutor(1) as another:
+        done, blocked = one.submit(int), another.submit(gate.wait)
+        done.result()
+        waits = one.submit(concurrent.futures.wait, [done, blocked])
+        until(lambda: len(blocked._waiters) == 1, "it waits")
+        queued = one.submit(int)
+        assert one.stats().workers == 1
+        assert not queued.done()
+        gate.set()
+        assert waits.result().not_done == set()
+
+
+@pytest.mark.parametrize(
+    ("online", "usable", "spins"), [(2, 2, False), (64, 2, False), (64, 3, True), (None, 8, False)]
+)
+def test_workers_look_out_for_work_where_there_are_cpus_for_it(
+    monkeypatch: pytest.MonkeyPatch, online: int | None, usable: int, spins: bool
+) -> None:
+    """And the pool does its work on such a machine, which this one may not be."""
+    monkeypatch.setattr(os, "cpu_count", lambda: online)
+    monkeypatch.setattr("conc.cpus.cpu_count", lambda: usable)
+    assert (conc.executors._spin_ns() > 0) == spins
+    with conc.ThreadPoolExecutor(8) as pool:
+        for _ in range(50):  # some come while workers look out, others when all have parked
+            assert pool.submit(lambda: pool.submit(int, 7).result()).result() == 7
+        assert [future.result() for future in [pool.submit(int, n) for n in range(2_000)]] == list(range(2_000))
+        assert list(pool.map(kernels.trial_divisions, [2, 3, 4])) == list(map(kernels.trial_divisions, [2, 3, 4]))
 
 
 def test_another_pools_future_adds_no_worker(gate: threading.Event) -> None:

@@ -176,8 +176,11 @@ def test_a_capsule() -> None:
     capsule = new(ctypes.cast(function, ctypes.c_void_p).value, name, None)
     assert conc.native(capsule)(-3) == 3
 
-    class LowLevelCallable(tuple):  # as scipy's
+    class LowLevelCallable(tuple):  # as SciPy's
         __slots__ = ()
+
+        def __getitem__(self, index: object) -> Any:
+            raise ValueError
 
     assert conc.native(LowLevelCallable((capsule, None, None)))(-4) == 4
     with pytest.raises(TypeError, match="not double"):

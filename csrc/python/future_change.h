@@ -31,8 +31,8 @@ struct FutureObject {
     PyObject_HEAD
     struct conc_completion done;        /* complete from CANCELLED or FINISHED on */
     atomic_int state;                   /* enum future_state */
+    uint32_t generation;                /* fork generation of its making; constant. In the gap: many futures may wait */
     struct conc_pool *pool;             /* whose worker completes it, or NULL; constant; only compared, may be gone */
-    uint32_t generation;                /* fork generation of its making; constant */
     /* By the critical section; owned or NULL: */
     PyObject *result;
     PyObject *exception;

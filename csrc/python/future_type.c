@@ -298,6 +298,27 @@ future_exception(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject
     return Py_NewRef(self->exception == NULL ? Py_None : self->exception);
 }
 
+PyDoc_STRVAR(wait_begins_doc,
+"_wait_begins($self, /)\n--\n\n"
+"The calling thread is about to wait for the future by other means. Whether it is a worker of the same pool, which is now\n"
+"made up for: then _wait_ends() must follow.");
+
+static PyObject *
+future_wait_begins(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    FutureObject *self = FutureObject_CAST(op);
+    return PyBool_FromLong(self->pool != NULL && conc_worker_blocks(self->pool));
+}
+
+PyDoc_STRVAR(wait_ends_doc, "_wait_ends($self, /)\n--\n\nAfter _wait_begins() said so, in the same thread.");
+
+static PyObject *
+future_wait_ends(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    conc_worker_resumes(FutureObject_CAST(op)->pool);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef future_methods[] = {
     {"set_result", future_set_result, METH_O, set_result_doc},
     {"set_exception", future_set_exception, METH_O, set_exception_doc},
@@ -309,6 +330,8 @@ static PyMethodDef future_methods[] = {
     {"add_done_callback", future_add_done_callback, METH_O, add_done_callback_doc},
     {"result", (PyCFunction)(void (*)(void))future_result, METH_FASTCALL | METH_KEYWORDS, result_doc},
     {"exception", (PyCFunction)(void (*)(void))future_exception, METH_FASTCALL | METH_KEYWORDS, exception_doc},
+    {"_wait_begins", future_wait_begins, METH_NOARGS, wait_begins_doc},
+    {"_wait_ends", future_wait_ends, METH_NOARGS, wait_ends_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -349,6 +372,7 @@ future_get_condition(PyObject *op, void *Py_UNUSED(closure))
     return condition;
 }
 
+/* A worker that is about to wait for a future of its own pool sees the list in a way that makes the waiting known. */
 static PyObject *
 future_get_waiters(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -362,7 +386,11 @@ future_get_waiters(PyObject *op, void *Py_UNUSED(closure))
     waiters = Py_NewRef(self->waiters);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(fresh);
-    return waiters;
+    if (self->pool == NULL || !conc_pool_is_of_this_thread(self->pool))
+        return waiters;
+    PyObject *seen = PyObject_CallMethod(op, "_waiters_for_worker", "O", waiters);
+    Py_DECREF(waiters);
+    return seen;
 }
 
 static PyObject *

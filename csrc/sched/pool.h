@@ -110,6 +110,9 @@ unsigned conc_worker_index(const struct conc_worker *worker);       /* 0.. in or
  * this is the child. */
 bool conc_worker_run_urgent(struct conc_worker *worker);
 
+/* Whether the calling thread is one of the pool's workers. `pool` is only compared. */
+bool conc_pool_is_of_this_thread(const struct conc_pool *pool);
+
 /* The calling thread is about to wait for another task of `pool`, which may itself wait for one. If it is one of the pool's
  * workers, another one may now run in its place, and is started if there is work and nobody idle: true, and
  * conc_worker_resumes() must follow the wait. */

@@ -212,10 +212,17 @@ conc_pool_takes_back(struct conc_pool *pool)
 }
 
 bool
+conc_pool_is_of_this_thread(const struct conc_pool *pool)
+{
+    const struct conc_worker *own = conc_worker_current();
+    return own != NULL && own->pool == pool;
+}
+
+bool
 conc_worker_blocks(struct conc_pool *pool)
 {
-    struct conc_worker *own = conc_worker_current(), *idle = NULL;
-    if (own == NULL || own->pool != pool)
+    struct conc_worker *idle = NULL;
+    if (!conc_pool_is_of_this_thread(pool))
         return false;
     bool start = false;
     unsigned index = 0;

@@ -353,6 +353,10 @@ main(void)
     own_tasks_run_in_order();
     who_waits_is_made_up_for();
     taken_back_from_everywhere();
+    for (unsigned workers = 8; workers <= 32; workers *= 2) {   /* more than there are CPUs, and all of them look out */
+        every_node_runs(workers, 50000, workers == 16);
+        every_node_is_accounted_for(workers, workers == 16);
+    }
     for (int turn = 0; turn < TURNS(20); turn++) {
         for (unsigned workers = 1; workers <= 4; workers++) {
             every_node_runs(workers, turn % 2 == 0 ? 0 : 5000, turn % 3 == 0);

@@ -42,7 +42,7 @@ def suite() -> tuple[unittest.TestSuite, list[str]]:
     """Every class over the pool of threads with our mixin for theirs; and the ids that are left out."""
     shared, places = modules()
 
-    class ConcMixin(shared.ExecutorMixin):  # type: ignore[name-defined,misc]
+    class ConcMixin(shared.ThreadPoolMixin):  # type: ignore[name-defined,misc]
         executor_type = conc.ThreadPoolExecutor
 
     whole, excluded = unittest.TestSuite(), []

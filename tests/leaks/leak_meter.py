@@ -71,8 +71,14 @@ def files() -> int:
     return sum(1 for _ in Path(tempfile.gettempdir()).rglob("*"))
 
 
+# The interpreter's cache of attributes keeps a reference to each name that was looked up, one made for a call from C
+# too: up to some thousands of strings that come and go with where their addresses fall.
+_clear_caches: Callable[[], object] = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+
+
 def read(witnesses: tuple[object, ...] = ()) -> Reading:
     """All figures at this moment; garbage in cycles has been collected."""
+    _clear_caches()
     reading = {
         "objects": len(gc.get_objects()),
         "references_to_witnesses": sum(map(sys.getrefcount, witnesses)),

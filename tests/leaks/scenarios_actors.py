@@ -211,7 +211,9 @@ def joblib_backend() -> None:
     if importlib.util.find_spec("joblib") is None:
         return
     conc.register_joblib_backend()
-    # Whole runs are left to tests/test_engines.py: with threadpoolctl they keep two or three blocks each.
+    joblib: Any = importlib.import_module("joblib")
+    with joblib.parallel_config(backend="conc", n_jobs=2):
+        assert joblib.Parallel()(joblib.delayed(pow)(2, n) for n in range(3)) == [1, 2, 4]
 
 
 @contextmanager
