@@ -23,7 +23,8 @@ _MOST_NAMES = 32768
 
 def _tid_of(thread: threading.Thread) -> int | None:
     """Its native id, which threading, up to 3.12, does not set anew in the child of a fork."""
-    if thread is threading.current_thread():
+    # threading.current_thread() would make an object for a thread that is none of threading's.
+    if thread.ident == threading.get_ident():
         return threading.get_native_id()
     if _wrapped.forked and thread is threading.main_thread():
         return os.getpid()

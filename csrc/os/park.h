@@ -35,9 +35,10 @@ conc_park(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
     return conc_park_for(CONC_PARK_UNTOLD, word, expected, deadline_ns);
 }
 
-/* The same for a CONC_PARK_JOIN, but -EINTR also when the calling thread is interrupted (os/interrupt.h): somebody may want
- * to end the wait for an end or a result, and not that for a lock. */
-int conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+/* The same, but -EINTR also when the calling thread is interrupted (os/interrupt.h): for a wait that somebody may want to
+ * end, and not for a lock's. */
+int conc_park_interruptible(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected,
+                            int64_t deadline_ns);
 
 /* Wakes at most `count` threads that wait on `word`. */
 void conc_unpark(_Atomic(uint32_t) *word, unsigned count);

@@ -24,7 +24,7 @@ enum conc_wait_kind {
 struct conc_syscall_wait {
     enum conc_wait_kind kind;
     int descriptor;             /* of DESCRIPTOR and POLL on one that is known; else -1 */
-    uint64_t futex;             /* address, of FUTEX; else 0 */
+    uint64_t futex;             /* address, of FUTEX on a single one; else 0 */
     enum conc_park_cause cause; /* of FUTEX: what conc_park_for() was told; UNTOLD when it was not ours */
 };
 

@@ -193,7 +193,7 @@ wait_place(void *raw, int64_t deadline_ns)
             break;
         err = wait->place >= atomic_load(&calls->limit)
                   ? -ECANCELED
-                  : conc_park_interruptible(&calls->epoch, seen, deadline_ns);
+                  : conc_park_interruptible(CONC_PARK_JOIN, &calls->epoch, seen, deadline_ns);
     }
     atomic_store(&calls->awaited, NO_PLACE);
     return atomic_load(wait->state) != PLACE_OPEN ? 0 : err;

@@ -167,8 +167,8 @@ typedef struct {
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
-    PyTypeObject *watcher_type;
     PyTypeObject *gil_reader_type;
+    PyTypeObject *watcher_type;
 
     /* Of thread_module.c. */
     PyObject *threading;                /* the variables of the module threading; NULL before conc.threads is imported */
@@ -218,8 +218,8 @@ int conc_child_exec(PyObject *module);
 int conc_relay_exec(PyObject *module);
 int conc_memory_exec(PyObject *module);
 int conc_arena_exec(PyObject *module);
-int conc_watcher_exec(PyObject *module);
 int conc_gil_exec(PyObject *module);
 int conc_gil_reader_exec(PyObject *module);
+int conc_watcher_exec(PyObject *module);
 
 #endif

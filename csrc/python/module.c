@@ -37,9 +37,9 @@ core_exec(PyObject *module)
         conc_relay_exec,
         conc_memory_exec,
         conc_arena_exec,
-        conc_watcher_exec,
         conc_gil_exec,
         conc_gil_reader_exec,
+        conc_watcher_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {
@@ -63,8 +63,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
     Py_VISIT(state->arena_type);
-    Py_VISIT(state->watcher_type);
     Py_VISIT(state->gil_reader_type);
+    Py_VISIT(state->watcher_type);
     Py_VISIT(state->threading);
     Py_VISIT(state->report_exception);
     Py_VISIT(state->do_nothing);
@@ -96,8 +96,8 @@ core_clear(PyObject *module)
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
     Py_CLEAR(state->arena_type);
-    Py_CLEAR(state->watcher_type);
     Py_CLEAR(state->gil_reader_type);
+    Py_CLEAR(state->watcher_type);
     Py_CLEAR(state->threading);
     Py_CLEAR(state->report_exception);
     Py_CLEAR(state->do_nothing);

@@ -193,7 +193,7 @@ conc_range_wait_item(struct conc_range *range, size_t index, int64_t deadline_ns
             return 0;
         if (conc_completion_done(&range->ended))
             return conc_range_item_done(range, index) ? 0 : -ECANCELED;
-        int err = conc_park_interruptible(&range->epoch, seen, deadline_ns);
+        int err = conc_park_interruptible(CONC_PARK_JOIN, &range->epoch, seen, deadline_ns);
         if (err != 0)
             return conc_range_item_done(range, index) ? 0 : err;
     }

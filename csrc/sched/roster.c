@@ -216,7 +216,7 @@ conc_roster_wait_empty(struct conc_roster *roster, int64_t deadline_ns)
         uint32_t door = atomic_load(&roster->door);
         if (door < DOOR_ONE)
             return 0;
-        int err = conc_park_interruptible(&roster->door, door, deadline_ns);
+        int err = conc_park_interruptible(CONC_PARK_JOIN, &roster->door, door, deadline_ns);
         if (err != 0)
             return err;
     }

@@ -374,7 +374,7 @@ wait_once(struct conc_thread *thread, int64_t deadline_ns)
         return 0;
     if (reap == REAP_TAKEN && !atomic_compare_exchange_strong(&thread->reap, &reap, REAP_WANTED))
         return 0;
-    return conc_park_interruptible(&thread->reap, REAP_WANTED, deadline_ns);
+    return conc_park_interruptible(CONC_PARK_JOIN, &thread->reap, REAP_WANTED, deadline_ns);
 }
 
 int

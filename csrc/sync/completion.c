@@ -64,7 +64,7 @@ conc_completion_wait(struct conc_completion *c, int64_t deadline_ns)
                 continue;
             word = PARKED;
         }
-        int err = conc_park_interruptible(&c->word, word, deadline_ns);
+        int err = conc_park_interruptible(CONC_PARK_JOIN, &c->word, word, deadline_ns);
         if (err != 0)
             return conc_completion_done(c) ? 0 : err;
     }

@@ -24,8 +24,8 @@ without_one_it_is_a_park(void)
 {
     atomic_store(&word, 1);
     CHECK(conc_interrupt_get() == NULL);
-    CHECK_EQ(conc_park_interruptible(&word, 1, 0), -ETIMEDOUT);
-    CHECK_EQ(conc_park_interruptible(&word, 2, CONC_FOREVER), 0);
+    CHECK_EQ(conc_park_interruptible(CONC_PARK_JOIN, &word, 1, 0), -ETIMEDOUT);
+    CHECK_EQ(conc_park_interruptible(CONC_PARK_JOIN, &word, 2, CONC_FOREVER), 0);
 }
 
 static void
@@ -33,10 +33,10 @@ one_that_came_before_ends_the_wait(void)
 {
     const struct conc_interrupt interrupt = {&interrupts, atomic_load(&interrupts)};
     conc_interrupt_set(&interrupt);
-    CHECK_EQ(conc_park_interruptible(&word, 1, 0), -ETIMEDOUT);
-    CHECK_EQ(conc_park_interruptible(&word, 2, CONC_FOREVER), 0);
+    CHECK_EQ(conc_park_interruptible(CONC_PARK_JOIN, &word, 1, 0), -ETIMEDOUT);
+    CHECK_EQ(conc_park_interruptible(CONC_PARK_JOIN, &word, 2, CONC_FOREVER), 0);
     come();
-    CHECK_EQ(conc_park_interruptible(&word, 1, CONC_FOREVER), -EINTR);
+    CHECK_EQ(conc_park_interruptible(CONC_PARK_JOIN, &word, 1, CONC_FOREVER), -EINTR);
     CHECK_EQ(conc_park(&word, 1, 0), -ETIMEDOUT);           /* a lock's wait goes on */
     conc_interrupt_set(NULL);
 }
@@ -59,7 +59,7 @@ wait_for_one(void *arg, unsigned index)
     int err = 0;
     while (err == 0)
         err = waiting->fd >= 0 ? conc_descriptor_wait(&wait, 1, CONC_FOREVER)
-                               : conc_park_interruptible(&word, 1, CONC_FOREVER);
+                               : conc_park_interruptible(CONC_PARK_JOIN, &word, 1, CONC_FOREVER);
     CHECK_EQ(err, -EINTR);
     conc_interrupt_set(NULL);
 }
@@ -115,7 +115,7 @@ interrupt_or_change(void *arg, unsigned index)
         if (interrupt.expected < (uint32_t)*rounds) {       /* another one will come */
             int err = 0;
             while (err == 0)
-                err = conc_park_interruptible(&word, 1, CONC_FOREVER);
+                err = conc_park_interruptible(CONC_PARK_JOIN, &word, 1, CONC_FOREVER);
             CHECK_EQ(err, -EINTR);
         }
         conc_interrupt_set(NULL);

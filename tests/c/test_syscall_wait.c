@@ -72,6 +72,11 @@ test_a_tag_is_one_where_the_kernel_ignores_it(void)
         .arguments = {0x7000, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, 0, 0x636f6e04, UINT32_MAX},
     };
     CHECK_EQ(wait_of(&call).cause, CONC_PARK_IDLE);
+    call.number = 449;                  /* futex_waitv(2): the sixth, which it does not take */
+    call.arguments[5] = 0x636f6e03;
+    CHECK_EQ(wait_of(&call).cause, CONC_PARK_JOIN);
+    CHECK_EQ(wait_of(&call).futex, 0);
+    call.number = SYS_futex;
     call.arguments[1] = FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG;
     CHECK_EQ(wait_of(&call).cause, CONC_PARK_UNTOLD);
     call.arguments[1] = FUTEX_WAIT_BITSET;

@@ -10,9 +10,8 @@
 #include "os/park.h"
 
 /* One attempt to sleep while the word holds `expected`: 0 (changed, woken or spurious), -ETIMEDOUT, or -EINTR by a signal
- * or by `interrupt` (NULL: none). `private`: nobody outside of the process wakes.
- * `cause` is shown to whoever looks at the thread (os/linux/park_tag.h). */
-int conc_futex_wait(const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns,
-                    enum conc_park_cause cause, const struct conc_interrupt *interrupt);
+ * or by `interrupt` (NULL: none). `private`: nobody outside of the process wakes. */
+int conc_futex_wait(enum conc_park_cause cause, const volatile void *word, uint32_t expected, bool private,
+                    int64_t deadline_ns, const struct conc_interrupt *interrupt);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ time_of(int64_t deadline_ns)
 }
 
 static int
-wait_one(const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns, enum conc_park_cause cause)
+wait_one(enum conc_park_cause cause, const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns)
 {
     struct timespec ts = time_of(deadline_ns);
     /* FUTEX_WAIT_BITSET takes an absolute time, so that a restarted wait does not grow. */
@@ -41,7 +42,7 @@ wait_one(const volatile void *word, uint32_t expected, bool private, int64_t dea
 }
 
 static int
-wait_two(const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns, enum conc_park_cause cause,
+wait_two(enum conc_park_cause cause, const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns,
          const struct conc_interrupt *interrupt)
 {
     struct timespec ts = time_of(deadline_ns);
@@ -55,32 +56,32 @@ wait_two(const volatile void *word, uint32_t expected, bool private, int64_t dea
 }
 
 int
-conc_futex_wait(const volatile void *word, uint32_t expected, bool private, int64_t deadline_ns,
-                enum conc_park_cause cause, const struct conc_interrupt *interrupt)
+conc_futex_wait(enum conc_park_cause cause, const volatile void *word, uint32_t expected, bool private,
+                int64_t deadline_ns, const struct conc_interrupt *interrupt)
 {
     if (interrupt == NULL)
-        return wait_one(word, expected, private, deadline_ns, cause);
+        return wait_one(cause, word, expected, private, deadline_ns);
     if (conc_interrupt_came(interrupt))
         return -EINTR;
     if (conc_registry_parks_on_two()) {
-        int err = wait_two(word, expected, private, deadline_ns, cause, interrupt);
+        int err = wait_two(cause, word, expected, private, deadline_ns, interrupt);
         return conc_interrupt_came(interrupt) ? -EINTR : err;
     }
     int64_t look = conc_interrupt_next_look(interrupt, deadline_ns);
-    int err = wait_one(word, expected, private, look, cause);
+    int err = wait_one(cause, word, expected, private, look);
     return err == -ETIMEDOUT && look < deadline_ns ? 0 : err;
 }
 
 int
 conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
-    return wait_one(word, expected, true, deadline_ns, cause);
+    return wait_one(cause, word, expected, true, deadline_ns);
 }
 
 int
-conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+conc_park_interruptible(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
-    return conc_futex_wait(word, expected, true, deadline_ns, CONC_PARK_JOIN, conc_interrupt_get());
+    return conc_futex_wait(cause, word, expected, true, deadline_ns, conc_interrupt_get());
 }
 
 void

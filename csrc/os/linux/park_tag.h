@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* os/linux/park_tag.h - how a thread that parks says what for. futex(2) takes a fifth argument, uaddr2, which
- * FUTEX_WAIT_BITSET ignores and /proc/<pid>/task/<tid>/syscall shows: others pass NULL there. futex_waitv(2) takes five, and
- * what stands in the sixth register is shown as well. So the word costs nothing, and it is read together with the wait
+ * FUTEX_WAIT_BITSET ignores and /proc/<pid>/task/<tid>/syscall shows: others pass NULL there. futex_waitv(2) takes
+ * five arguments, and a sixth one is shown all the same. So the word costs nothing, and it is read together with the wait
  * itself, from outside the process as well. */
 #ifndef CONC_OS_LINUX_PARK_TAG_H
 #define CONC_OS_LINUX_PARK_TAG_H

@@ -86,7 +86,7 @@ row_of(long number)
     return number >= 0 && (unsigned long)number < sizeof(table) ? table[number] : OTHER;
 }
 
-/* FUTEX_WAIT_BITSET takes no second address, and futex_waitv no sixth argument: there is room for a tag. */
+/* FUTEX_WAIT_BITSET takes no second address, and futex_waitv(2) no sixth argument, so that they are free for a tag. */
 static enum conc_park_cause
 cause_of(const struct conc_task_syscall *call)
 {
@@ -106,7 +106,7 @@ conc_syscall_wait_of(const struct conc_task_syscall *call, struct conc_syscall_w
         break;
     case FUTEX:
         wait->kind = CONC_WAIT_FUTEX;
-        wait->futex = arguments[0];
+        wait->futex = call->number == SYS_futex_waitv ? 0 : arguments[0];
         wait->cause = cause_of(call);
         break;
     case FIRST:

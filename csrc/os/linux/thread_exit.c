@@ -58,7 +58,7 @@ conc_thread_exit_wait(unsigned long ident, int64_t deadline_ns)
         if (tid == 0)
             return 0;
         /* Not private to the process: the kernel's wake at a thread's end is not. */
-        int err = conc_futex_wait(word, tid, false, deadline_ns, CONC_PARK_JOIN, conc_interrupt_get());
+        int err = conc_futex_wait(CONC_PARK_JOIN, word, tid, false, deadline_ns, conc_interrupt_get());
         if (err != 0)
             return read_word(word) == 0 ? 0 : err;
     }

@@ -12,9 +12,9 @@ conc_park_for(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expe
 }
 
 int
-conc_park_interruptible(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+conc_park_interruptible(enum conc_park_cause cause, _Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
-    return conc_park(word, expected, deadline_ns);
+    return conc_park_for(cause, word, expected, deadline_ns);
 }
 
 void
