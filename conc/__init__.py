@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conc.comparison.report import Report
     from conc.cpus import cpu_count
     from conc.executors import Future, ThreadPoolExecutor
+    from conc.gil import GilStatus, gil_status
     from conc.joblib_backend import register_joblib_backend
     from conc.memory.probing import probe
     from conc.natives import CompileError, compile_c, native
@@ -40,6 +41,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "CompletedProcess": ("conc.processes", "CompletedProcess"),
     "DEVNULL": ("conc.processes", "DEVNULL"),
     "Future": ("conc.executors", "Future"),
+    "GilStatus": ("conc.gil", "GilStatus"),
     "Interrupted": ("conc.comparison.api", "Interrupted"),
     "PIPE": ("conc.processes", "PIPE"),
     "PoolStats": ("conc.pool_stats", "PoolStats"),
@@ -56,6 +58,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "compare": ("conc.comparison.api", "compare"),
     "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
+    "gil_status": ("conc.gil", "gil_status"),
     "kernels": ("conc.kernels", None),
     "memory": ("conc.memory", None),
     "native": ("conc.natives", "native"),
@@ -75,6 +78,7 @@ __all__ = [
     "CompileError",
     "CompletedProcess",
     "Future",
+    "GilStatus",
     "Interrupted",
     "PoolStats",
     "Report",
@@ -90,6 +94,7 @@ __all__ = [
     "compare",
     "compile_c",
     "cpu_count",
+    "gil_status",
     "kernels",
     "memory",
     "native",

@@ -33,4 +33,8 @@ unsigned long conc_os_thread_ident(void);
 /* Gives the CPU to another thread that wants it. */
 void conc_os_thread_yield(void);
 
+/* What one of the system's condition variables and one of its mutexes take, in bytes: where a thread waits lies within. */
+size_t conc_os_condition_bytes(void);
+size_t conc_os_mutex_bytes(void);
+
 #endif

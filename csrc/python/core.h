@@ -133,6 +133,25 @@ conc_threads_allowed(void)
 #endif
 }
 
+/* Whether this build of CPython can do without a GIL. */
+#ifdef Py_GIL_DISABLED
+#define CONC_FREE_THREADED true
+#else
+#define CONC_FREE_THREADED false
+#endif
+
+/* Declares that `module` needs no GIL, where a module can. 0 or -1. */
+static inline int
+conc_module_needs_no_gil(PyObject *module)
+{
+#ifdef Py_GIL_DISABLED
+    return PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#else
+    (void)module;
+    return 0;
+#endif
+}
+
 struct conc_roster;
 struct conc_data_stacks;
 
@@ -148,6 +167,7 @@ typedef struct {
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
+    PyTypeObject *gil_reader_type;
 
     /* Of thread_module.c. */
     PyObject *threading;                /* the variables of the module threading; NULL before conc.threads is imported */
@@ -197,5 +217,7 @@ int conc_child_exec(PyObject *module);
 int conc_relay_exec(PyObject *module);
 int conc_memory_exec(PyObject *module);
 int conc_arena_exec(PyObject *module);
+int conc_gil_exec(PyObject *module);
+int conc_gil_reader_exec(PyObject *module);
 
 #endif

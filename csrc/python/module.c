@@ -37,6 +37,8 @@ core_exec(PyObject *module)
         conc_relay_exec,
         conc_memory_exec,
         conc_arena_exec,
+        conc_gil_exec,
+        conc_gil_reader_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {
@@ -60,6 +62,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
     Py_VISIT(state->arena_type);
+    Py_VISIT(state->gil_reader_type);
     Py_VISIT(state->threading);
     Py_VISIT(state->report_exception);
     Py_VISIT(state->do_nothing);
@@ -91,6 +94,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
     Py_CLEAR(state->arena_type);
+    Py_CLEAR(state->gil_reader_type);
     Py_CLEAR(state->threading);
     Py_CLEAR(state->report_exception);
     Py_CLEAR(state->do_nothing);

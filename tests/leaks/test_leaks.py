@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import scenarios_actors
+import scenarios_gil  # noqa: F401 - it fills the table
 import scenarios_processes  # noqa: F401 - it fills the table
 import scenarios_results  # noqa: F401 - it fills the table
 from leak_meter import Growth

@@ -119,3 +119,15 @@ conc_os_thread_yield(void)
 {
     sched_yield();
 }
+
+size_t
+conc_os_condition_bytes(void)
+{
+    return sizeof(pthread_cond_t);
+}
+
+size_t
+conc_os_mutex_bytes(void)
+{
+    return sizeof(pthread_mutex_t);
+}
