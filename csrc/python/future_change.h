@@ -32,6 +32,7 @@ struct FutureObject {
     struct conc_completion done;        /* complete from CANCELLED or FINISHED on */
     atomic_int state;                   /* enum future_state */
     struct conc_pool *pool;             /* whose worker completes it, or NULL; constant; only compared, may be gone */
+    _Atomic(unsigned long) runner;      /* the thread that runs its task; 0: none that is known */
     uint32_t generation;                /* fork generation of its making; constant */
     /* By the critical section; owned or NULL: */
     PyObject *result;
