@@ -102,7 +102,7 @@ def missing(need: str) -> str | None:
         return None if found else "this Python has no module for subinterpreters"
     if need == "gil":
         free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-        return "a free-threaded Python empties modules before the last finalizers run" if free else None
+        return "it is about what holds with a GIL alone" if free else None
     if count := re.fullmatch(r"(\d+)threads", need):
         return _too_few_threads(int(count[1]))
     if need == "root":

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import conc
+from conc import _core
 from conc.watching.deadlocks import Wait, cycles_of
 from conc.watching.lock_waits import LockPlans, rlock_owner, rlock_waited_for
 
@@ -90,7 +91,7 @@ def test_the_lock_that_a_frame_waits_for(take: Callable[[Knot], None]) -> None:
         found = None
         end = time.monotonic() + PATIENCE_S
         while found is None and time.monotonic() < end:
-            found = rlock_waited_for(sys._current_frames()[thread.ident], plans)
+            found = rlock_waited_for(_core.current_frames()[thread.ident], plans)
             time.sleep(0)
         assert found is knot.first
         assert rlock_owner(found) == holder

@@ -10,7 +10,6 @@ kernel's eyes asleep in a futex, and none of them has used any CPU time in betwe
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -109,7 +108,7 @@ class DeadlockSearch:
         listed = dict(self._waits or {})
         for ident, thing in listed.items():
             found[ident] = _listed_wait(ident, thing)
-        frames = sys._current_frames() if self._read_frames else {}
+        frames = _core.current_frames() if self._read_frames else {}
         for ident, frame in frames.items():
             if ident not in listed:
                 found[ident] = _seen_wait(ident, frame, self._plans)

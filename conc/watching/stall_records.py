@@ -64,7 +64,7 @@ class StallReport(Record):
     threads: tuple[StalledThread, ...]
     waits: tuple[str, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
-    source: str = "/proc/self/task, CPython's memory, faulthandler, sys._current_frames()"
+    source: str = "/proc/self/task, CPython's memory, faulthandler, Python's frames"
 
 
 RawThread = tuple[int, str, str | None, str | None, int | None, bool | None, bool | None]

@@ -225,5 +225,6 @@ int conc_gil_exec(PyObject *module);
 int conc_gil_reader_exec(PyObject *module);
 int conc_waits_exec(PyObject *module);
 int conc_stall_exec(PyObject *module);
+int conc_stall_functions_exec(PyObject *module);
 
 #endif

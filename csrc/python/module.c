@@ -41,6 +41,7 @@ core_exec(PyObject *module)
         conc_gil_reader_exec,
         conc_waits_exec,
         conc_stall_exec,
+        conc_stall_functions_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {

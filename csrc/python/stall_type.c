@@ -4,9 +4,6 @@
 
 #include "base/alloc.h"
 #include "os/clock.h"
-#include "os/signal_self.h"
-#include "os/syscall_wait.h"
-#include "os/task_clock.h"
 #include "os/task_syscall.h"
 #include "python/attach.h"
 #include "python/convert.h"
@@ -304,69 +301,8 @@ static PyType_Spec stall_spec = {
     .slots = stall_slots,
 };
 
-PyDoc_STRVAR(free_signal_doc, "free_signal($module, /)\n--\n\nA real-time signal that nobody handles; None: all are taken.");
-
-static PyObject *
-core_free_signal(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    int number = conc_signal_free();
-    if (number < 0)
-        Py_RETURN_NONE;
-    return PyLong_FromLong(number);
-}
-
-PyDoc_STRVAR(cpu_ns_doc,
-"thread_cpu_ns($module, native_id, /)\n--\n\n"
-"CPU time of a thread of this process; None when it is gone or that is not told.");
-
-static PyObject *
-core_thread_cpu_ns(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    int64_t cpu_ns;
-    int tid = (int)PyLong_AsLong(arg);
-    if (tid == -1 && PyErr_Occurred())
-        return NULL;
-    if (conc_task_clock_read(tid, &cpu_ns) != 0)
-        Py_RETURN_NONE;
-    return PyLong_FromLongLong(cpu_ns);
-}
-
-PyDoc_STRVAR(is_main_doc, "is_main_interpreter($module, /)\n--\n\nWhether the caller's interpreter is the process's first.");
-
-static PyObject *
-core_is_main_interpreter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
-}
-
-PyDoc_STRVAR(in_futex_doc,
-"thread_in_futex($module, native_id, /)\n--\n\n"
-"Whether a thread of this process sleeps in a futex now; False where that is not told.");
-
-static PyObject *
-core_thread_in_futex(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    struct conc_task_syscall call;
-    int tid = (int)PyLong_AsLong(arg);
-    if (tid == -1 && PyErr_Occurred())
-        return NULL;
-    bool known = conc_task_syscall_read(tid, &call) == 0;
-    return PyBool_FromLong(known && call.kind == CONC_SYSCALL_BLOCKED &&
-                           conc_syscall_wait_of(&call).kind == CONC_WAIT_FUTEX);
-}
-
-static PyMethodDef stall_functions[] = {
-    {"thread_in_futex", core_thread_in_futex, METH_O, in_futex_doc},
-    {"is_main_interpreter", core_is_main_interpreter, METH_NOARGS, is_main_doc},
-    {"free_signal", core_free_signal, METH_NOARGS, free_signal_doc},
-    {"thread_cpu_ns", core_thread_cpu_ns, METH_O, cpu_ns_doc},
-    {NULL, NULL, 0, NULL},
-};
-
 int
 conc_stall_exec(PyObject *module)
 {
-    if (conc_add_type(module, &conc_core_state(module)->stall_watch_type, &stall_spec) < 0)
-        return -1;
-    return PyModule_AddFunctions(module, stall_functions);
+    return conc_add_type(module, &conc_core_state(module)->stall_watch_type, &stall_spec);
 }
