@@ -21,13 +21,14 @@ import conc
 from conc import _core
 from conc.stalls import StallReport
 
-LIMIT_S = 0.1
+LIMIT_S = 0.15
+QUIET_LIMIT_S = 0.5  # where nothing may be told of, on a busy machine either
 PATIENCE_S = 60
 KEEPS_THE_GIL = ctypes.PyDLL(None)
 
 has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
 needs_gil = pytest.mark.skipif(not has_gil, reason="without the GIL nobody can hold it")
-is_main = _core.is_main_interpreter()
+is_main = _core.interpreter_id() == 0
 
 
 class Reports:
@@ -124,12 +125,12 @@ def test_each_stall_is_reported_once(reports: Reports, output: Path) -> None:
 def test_computing_in_python_is_no_stall(output: Path) -> None:
     """One thread, and then two: whoever asks for the GIL gets it."""
     ticks: list[int] = []
-    with conc.stall_guard(LIMIT_S, file=output, callback=lambda _: None) as guard:
-        end = time.monotonic() + 5 * LIMIT_S
+    with conc.stall_guard(QUIET_LIMIT_S, file=output, callback=lambda _: None) as guard:
+        end = time.monotonic() + 3 * QUIET_LIMIT_S
         spin_until(lambda: time.monotonic() > end)
         thread = threading.Thread(target=spin_until, args=(lambda: len(ticks) == 1,))
         thread.start()
-        end = time.monotonic() + 5 * LIMIT_S
+        end = time.monotonic() + 3 * QUIET_LIMIT_S
         spin_until(lambda: time.monotonic() > end)
         ticks.append(1)
         thread.join()
@@ -210,9 +211,9 @@ def test_a_blocked_loop(new_loop: Any, block: Any, reports: Reports, output: Pat
 
 def test_a_healthy_loop_is_never_reported(output: Path) -> None:
     async def main() -> None:
-        with conc.stall_guard(LIMIT_S, file=output) as guard:
-            await asyncio.sleep(5 * LIMIT_S)  # idle
-            end = time.monotonic() + 5 * LIMIT_S
+        with conc.stall_guard(QUIET_LIMIT_S, file=output) as guard:
+            await asyncio.sleep(3 * QUIET_LIMIT_S)  # idle
+            end = time.monotonic() + 3 * QUIET_LIMIT_S
             while time.monotonic() < end:
                 await asyncio.sleep(0)  # busy
         assert guard.stalls == ()

@@ -33,7 +33,7 @@ class StackSignal:
         self.reason: str | None = self._open(all_threads)
 
     def _open(self, all_threads: bool) -> str | None:
-        if not _core.is_main_interpreter():
+        if _core.interpreter_id() != 0:
             return "signal handlers are the main interpreter's, whose stacks they would show"
         number = _core.free_signal()
         if number is None:

@@ -34,14 +34,6 @@ core_thread_cpu_ns(PyObject *Py_UNUSED(module), PyObject *arg)
     return PyLong_FromLongLong(cpu_ns);
 }
 
-PyDoc_STRVAR(is_main_doc, "is_main_interpreter($module, /)\n--\n\nWhether the caller's interpreter is the process's first.");
-
-static PyObject *
-core_is_main_interpreter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
-}
-
 PyDoc_STRVAR(in_futex_doc,
 "thread_in_futex($module, native_id, /)\n--\n\n"
 "Whether a thread of this process sleeps in a futex now; False where that is not told.");
@@ -87,7 +79,6 @@ core_current_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyMethodDef stall_functions[] = {
     {"current_frames", core_current_frames, METH_NOARGS, frames_doc},
     {"thread_in_futex", core_thread_in_futex, METH_O, in_futex_doc},
-    {"is_main_interpreter", core_is_main_interpreter, METH_NOARGS, is_main_doc},
     {"free_signal", core_free_signal, METH_NOARGS, free_signal_doc},
     {"thread_cpu_ns", core_thread_cpu_ns, METH_O, cpu_ns_doc},
     {NULL, NULL, 0, NULL},

@@ -90,7 +90,7 @@ match case:
     case _:
         join_and_lock(further=True)
 
-with conc.stall_guard(0.05, callback=reports.put) as guard:
+with conc.stall_guard(0.2, callback=reports.put) as guard:
     for thread in threads:
         thread.start()
     ready.set()

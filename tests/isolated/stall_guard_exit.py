@@ -50,7 +50,7 @@ async def main(*, blocked: bool) -> None:
         block()
 
 
-guard = conc.stall_guard(0.05, callback=tell)
+guard = conc.stall_guard(0.1, callback=tell)
 match case:
     case "idle":
         guard.start()
@@ -61,7 +61,7 @@ match case:
         guard.start()
         atexit.unregister(refused)
         atexit.register(refused)
-        ctypes.PyDLL(None).usleep(300_000)
+        ctypes.PyDLL(None).usleep(500_000)
     case "callback":
         asyncio.run(main(blocked=True))
     case "loop":

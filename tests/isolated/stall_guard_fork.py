@@ -42,7 +42,7 @@ def stalled_once() -> str:
     """A guard of its own, in a loop of its own."""
 
     async def main() -> str:
-        with conc.stall_guard(0.05, file=Sink()) as own:
+        with conc.stall_guard(0.1, file=Sink()) as own:
             await asyncio.sleep(0)
             while not own.stalls:
                 time.sleep(0.01)
@@ -80,7 +80,7 @@ def fork() -> None:
 
 
 statuses: list[int] = []
-guard = conc.stall_guard(0.05, file=Sink())
+guard = conc.stall_guard(0.1, file=Sink())
 
 
 async def in_loop() -> None:
@@ -91,7 +91,7 @@ async def in_loop() -> None:
 
 async def in_callback() -> None:
     global guard
-    guard = conc.stall_guard(0.05, file=Sink(), callback=lambda _: fork())
+    guard = conc.stall_guard(0.1, file=Sink(), callback=lambda _: fork())
     with guard:
         await asyncio.sleep(0.02)
         while not statuses:

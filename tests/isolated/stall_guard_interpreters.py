@@ -1,4 +1,4 @@
-"""A guard in a subinterpreter, with a GIL of its own or the main one's: stacks without the GIL are the main one's alone."""
+"""A guard in a subinterpreter, with a GIL of its own or the main one's: without the GIL it has no stacks."""
 
 # cases: own shared
 # needs: subinterpreters
@@ -24,8 +24,8 @@ class Sink:
         return sink
 
 sink = os.open(os.devnull, os.O_WRONLY)
-with conc.stall_guard(0.05, file=Sink()) as guard:
-    ctypes.PyDLL(None).usleep(200_000)
+with conc.stall_guard(0.1, file=Sink()) as guard:
+    ctypes.PyDLL(None).usleep(400_000)
     while not guard.stalls:
         time.sleep(0.01)
 (report,) = guard.stalls
@@ -37,7 +37,7 @@ def block(guard):
         time.sleep(0.01)
 
 async def main():
-    with conc.stall_guard(0.05, file=Sink()) as guard:
+    with conc.stall_guard(0.1, file=Sink()) as guard:
         await asyncio.sleep(0)
         block(guard)
     return guard.stalls[0]
@@ -52,8 +52,8 @@ os.close(sink)
 
 
 def main() -> None:
-    with open("/dev/null", "w") as sink, conc.stall_guard(0.05, file=sink) as guard:
-        ctypes.PyDLL(None).usleep(200_000)
+    with open("/dev/null", "w") as sink, conc.stall_guard(0.1, file=sink) as guard:
+        ctypes.PyDLL(None).usleep(400_000)
         while not guard.stalls:
             pass
     (report,) = guard.stalls

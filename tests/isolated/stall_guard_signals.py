@@ -23,10 +23,10 @@ async def turn(seconds: float) -> None:
 
 
 async def main() -> None:
-    with conc.stall_guard(0.1) as guard:
+    with conc.stall_guard(0.3) as guard:
         await turn(0.05)
         # Stops us, and lets us go on after three times the limit.
-        code = f"import os, time; os.kill({os.getpid()}, 19); time.sleep(0.5); os.kill({os.getpid()}, 18)"
+        code = f"import os, time; os.kill({os.getpid()}, 19); time.sleep(1.0); os.kill({os.getpid()}, 18)"
         waker = subprocess.Popen([sys.executable, "-c", code])
         while waker.poll() is None:
             await turn(0.01)
