@@ -337,10 +337,8 @@ def _thread_of(ident: int) -> tuple[int | None, str | None]:
 def _stacks(watch: _Watch, ident: int) -> tuple[str, dict[str, str]]:
     """Of all threads; on a build without the GIL of the thread `ident`, told by itself."""
     if _has_gil():
-        frames = _core.current_frames()
-        del frames[threading.get_ident()]  # the guard's own
         labels = {each.ident: f"{each.native_id} {each.name!r}" for each in known_threads() if each.ident is not None}
-        return stacks_text(frames, labels), {}
+        return stacks_text(_core.other_frames(), labels), {}
     text = watch.signal.stack_of(ident) if watch.signal is not None else ""
     reason = (watch.signal and watch.signal.reason) or "without the GIL only one thread's stack can be read"
     return text, {"stacks": reason}

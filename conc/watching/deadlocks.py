@@ -108,7 +108,7 @@ class DeadlockSearch:
         listed = dict(self._waits or {})
         for ident, thing in listed.items():
             found[ident] = _listed_wait(ident, thing)
-        frames = _core.current_frames() if self._read_frames else {}
+        frames = _core.other_frames() if self._read_frames else {}
         for ident, frame in frames.items():
             if ident not in listed:
                 found[ident] = _seen_wait(ident, frame, self._plans)

@@ -7,7 +7,6 @@ frames change while they are read: there the handler tells of the thread alone t
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import fcntl
 import os
 import select
@@ -42,6 +41,8 @@ class StackSignal:
         try:
             os.set_blocking(self.read_end, False)
             os.set_blocking(self._write_end, False)
+            import faulthandler  # which a subinterpreter may not have
+
             with contextlib.suppress(OSError):  # the user's share of pipes is used up: 64 KiB of text then
                 fcntl.fcntl(self._write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             faulthandler.register(number, file=self._write_end, all_threads=all_threads, chain=False)
@@ -69,6 +70,8 @@ class StackSignal:
         """Give the signal back as it was. Twice does nothing."""
         number, self.number = self.number, 0
         if number:
+            import faulthandler
+
             faulthandler.unregister(number)
         ends, self.read_end, self._write_end = (self.read_end, self._write_end), -1, -1
         for end in ends:

@@ -51,18 +51,19 @@ core_thread_in_futex(PyObject *Py_UNUSED(module), PyObject *arg)
 }
 
 PyDoc_STRVAR(frames_doc,
-"current_frames($module, /)\n--\n\n"
-"{thread identifier: innermost frame} of this interpreter's threads alone: those of sys._current_frames() may belong to an\n"
-"interpreter whose GIL the caller has not. Not for a build without the GIL.");
+"other_frames($module, /)\n--\n\n"
+"{thread identifier: innermost frame} of this interpreter's other threads. Those of sys._current_frames() may belong to an\n"
+"interpreter whose GIL the caller has not, and the caller's own would hold what it is held by. Not for a build without\n"
+"the GIL.");
 
 /* The list's threads come and go with the GIL held: new ones, which need it not, before the first. */
 static PyObject *
-core_current_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+core_other_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *frames = PyDict_New();
     PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; frames != NULL && tstate != NULL; tstate = PyThreadState_Next(tstate)) {
-        PyObject *frame = (PyObject *)PyThreadState_GetFrame(tstate);
+        PyObject *frame = tstate == PyThreadState_Get() ? NULL : (PyObject *)PyThreadState_GetFrame(tstate);
         if (frame == NULL) {
             PyErr_Clear();              /* it runs no Python now, or there is no memory for the frame */
             continue;
@@ -77,7 +78,7 @@ core_current_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef stall_functions[] = {
-    {"current_frames", core_current_frames, METH_NOARGS, frames_doc},
+    {"other_frames", core_other_frames, METH_NOARGS, frames_doc},
     {"thread_in_futex", core_thread_in_futex, METH_O, in_futex_doc},
     {"free_signal", core_free_signal, METH_NOARGS, free_signal_doc},
     {"thread_cpu_ns", core_thread_cpu_ns, METH_O, cpu_ns_doc},
