@@ -3,7 +3,7 @@
 # cases: own shared
 # needs: subinterpreters
 # needs: gil
-# needs[own]: python3.12
+# needs[own]: python3.13
 # stdout: gil True signal handlers are the main interpreter's, whose stacks they would show
 # stdout: loop True in block
 # stdout: gil True in main
