@@ -109,9 +109,9 @@ class _Watch:
             self.deadlocks.close()
         if self.signal is not None:
             self.signal.close()
-        output, self.output = self.output, -1
-        if output >= 0:
-            os.close(output)
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1
 
 
 class StallGuard:
@@ -160,18 +160,26 @@ class StallGuard:
         """Begin to watch.
 
         Raises:
-            RuntimeError: it watches already, the loop is closed, or the interpreter is about to exit.
-            OSError: the file cannot be opened, or no thread or descriptor is to be had.
+            RuntimeError: it watches already, the loop is closed, the interpreter is about to exit, or there is no
+                thread to be had.
+            OSError: the file cannot be opened, or no descriptor is to be had.
         """
-        with self._lock:
+        self._lock.acquire()
+        try:
             if self._watch is not None:
                 raise RuntimeError("this stall guard watches already; stop() it first, or make another one")
             if interpreter_is_finishing():
                 raise RuntimeError("cannot start a stall guard while the interpreter exits")
             self._lasting.clear()
-            self._watch = _Watch(self)
+            _armed.add(self)  # first of all, since it takes memory
+            try:
+                self._watch = _Watch(self)
+            except BaseException:
+                _armed.discard(self)
+                raise
             self._voice = self._watch.voice
-            _armed.add(self)
+        finally:
+            self._lock.release()  # by itself: the end of a `with` takes memory
 
     def stop(self) -> None:
         """End the watch, and leave nothing behind; nothing happens when it is not armed.
@@ -179,10 +187,13 @@ class StallGuard:
         What ended just now is still reported, and a callback that runs is waited for, unless it is the caller. A stall
         that lasts keeps a duration of None.
         """
-        with self._lock:
+        self._lock.acquire()
+        try:
             watch, self._watch = self._watch, None
             _armed.discard(self)
             voice = self._voice
+        finally:
+            self._lock.release()
         if watch is not None:
             if watch.heart is not None:
                 watch.heart.stop()  # in the loop's own thread at once

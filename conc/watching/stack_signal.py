@@ -73,7 +73,9 @@ class StackSignal:
             import faulthandler
 
             faulthandler.unregister(number)
-        ends, self.read_end, self._write_end = (self.read_end, self._write_end), -1, -1
-        for end in ends:
-            if end >= 0:
-                os.close(end)
+        if self.read_end >= 0:  # one by one, so that it takes no memory
+            os.close(self.read_end)
+            self.read_end = -1
+        if self._write_end >= 0:
+            os.close(self._write_end)
+            self._write_end = -1

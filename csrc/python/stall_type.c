@@ -2,6 +2,8 @@
 /* python/stall_type.c - conc._core.StallWatch: watch/stall.h for Python, whose thread is the voice. */
 #include "python/core.h"
 
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "os/clock.h"
 #include "os/task_syscall.h"
@@ -247,7 +249,10 @@ stall_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int err = conc_stall_open(&self->stall, &attr);
     if (err < 0) {
         Py_DECREF(self);
-        return conc_raise("start the watch for stalls", err);
+        if (err != -EAGAIN)
+            return conc_raise("start the watch for stalls", err);
+        PyErr_SetString(PyExc_RuntimeError, "can't start new thread");     /* as threading has it */
+        return NULL;
     }
     return (PyObject *)self;
 }
