@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         stop_requested,
     )
     from conc.usage import Usage
+    from conc.watching.api import Watch, watch
+    from conc.watching.timeline import Timeline
 
 # public name -> (module, name in it; None for the module itself)
 _HOMES: dict[str, tuple[str, str | None]] = {
@@ -57,8 +59,10 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "ThreadPoolExecutor": ("conc.executors", "ThreadPoolExecutor"),
     "ThreadState": ("conc.threads", "ThreadState"),
     "ThreadStopped": ("conc.threads", "ThreadStopped"),
+    "Timeline": ("conc.watching.timeline", "Timeline"),
     "Timer": ("conc.threads", "Timer"),
     "Usage": ("conc.usage", "Usage"),
+    "Watch": ("conc.watching.api", "Watch"),
     "compare": ("conc.comparison.api", "compare"),
     "compile_c": ("conc.natives", "compile_c"),
     "cpu_count": ("conc.cpus", "cpu_count"),
@@ -73,6 +77,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "spawn": ("conc.processes", "spawn"),
     "stall_guard": ("conc.stalls", "stall_guard"),
     "stop_requested": ("conc.threads", "stop_requested"),
+    "watch": ("conc.watching.api", "watch"),
 }
 
 __all__ = [
@@ -96,8 +101,10 @@ __all__ = [
     "ThreadPoolExecutor",
     "ThreadState",
     "ThreadStopped",
+    "Timeline",
     "Timer",
     "Usage",
+    "Watch",
     "__version__",
     "compare",
     "compile_c",
@@ -113,6 +120,7 @@ __all__ = [
     "spawn",
     "stall_guard",
     "stop_requested",
+    "watch",
 ]
 
 

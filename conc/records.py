@@ -6,13 +6,14 @@ import dataclasses
 import enum
 import json
 import math
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON knows it: dataclasses and mappings become dicts, sequences lists, enums their value.
+    """`value` as JSON knows it: dataclasses and mappings become dicts, sequences and columns lists, enums their value.
 
     A float that JSON has no word for (nan, inf) becomes its name as a string.
     """
@@ -24,6 +25,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
+    if isinstance(value, (memoryview, array)):
+        return value.tolist()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, (bool, int, float, str)):

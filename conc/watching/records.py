@@ -114,6 +114,8 @@ class Holds:
     """-1: not known."""
     blocked: Sequence[int]
     """1: the holder sat in a system call all the while."""
+    process: Sequence[int] = ()
+    """Index in `RawTimeline.processes`, since an interpreter's id is its process's own. Empty: all of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,22 @@ class Waits:
     """-1: nobody, or not known."""
     interpreter: Sequence[int]
     wait_ns: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """For how long each thread held each GIL. Exact sums of the samples, never thinned."""
+
+    thread: Sequence[int] = ()
+    """-1: not known."""
+    interpreter: Sequence[int] = ()
+    held_ns: Sequence[int] = ()
+    blocked_ns: Sequence[int] = ()
+    """Of `held_ns`: it sat in a system call meanwhile."""
+    longest_ns: Sequence[int] = ()
+    """The longest time without another holder in between."""
+    process: Sequence[int] = ()
+    """As in `Holds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +190,16 @@ class RawTimeline:
     holds: Holds
     waits: Waits
     totals: Totals
+    held: Held = Held()
     places: tuple[Place, ...] = ()
     places_cost_ns: int = 0
     """Time for which taking `places` held the GIL."""
+    cpus: int | None = None
+    """How many the watched process may use; None: not known."""
     syscalls: Mapping[int, str] = field(default_factory=dict)
     """Names of the system calls that occur in `segments`."""
     unknown: Mapping[str, str] = field(default_factory=dict)
-    """What could not be seen (a field, "gil", "syscall", ...) -> why."""
+    """What could not be seen -> why: a field of `RawThread`; "gil" (neither who waits for it nor who has it),
+    "gil_holder" (who has it), "syscall" (what threads wait for), "schedstat" (run delays), "status" (switches), ..."""
     notes: tuple[str, ...] = ()
     """What a reader must know: a lowered rate, a thinned picture, threads too short to be seen."""

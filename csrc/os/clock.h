@@ -11,6 +11,9 @@
 /* Monotonic nanoseconds since an arbitrary point; never fails. */
 int64_t conc_now_ns(void);
 
+/* Nanoseconds since 1970 by the wall clock, which may be set and jump. */
+int64_t conc_unix_ns(void);
+
 /* CPU nanoseconds that the calling thread has used. */
 int64_t conc_thread_cpu_ns(void);
 

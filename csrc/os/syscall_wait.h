@@ -28,7 +28,7 @@ struct conc_syscall_wait {
     enum conc_park_cause cause; /* of FUTEX: what conc_park_for() was told; UNTOLD when it was not ours */
 };
 
-/* What a thread waits for that is BLOCKED in `call`. Never fails. */
-struct conc_syscall_wait conc_syscall_wait_of(const struct conc_task_syscall *call);
+/* What a thread waits for that is BLOCKED in `call`. 0; -ENOSYS where the numbers are not known, and *wait is OTHER. */
+int conc_syscall_wait_of(const struct conc_task_syscall *call, struct conc_syscall_wait *wait);
 
 #endif

@@ -168,6 +168,7 @@ typedef struct {
     PyTypeObject *child_handle_type;
     PyTypeObject *relay_type;
     PyTypeObject *arena_type;
+    PyTypeObject *watcher_type;
     PyTypeObject *gil_reader_type;
     PyTypeObject *stall_watch_type;
 
@@ -221,6 +222,7 @@ int conc_child_exec(PyObject *module);
 int conc_relay_exec(PyObject *module);
 int conc_memory_exec(PyObject *module);
 int conc_arena_exec(PyObject *module);
+int conc_watcher_exec(PyObject *module);
 int conc_gil_exec(PyObject *module);
 int conc_gil_reader_exec(PyObject *module);
 int conc_waits_exec(PyObject *module);

@@ -37,6 +37,7 @@ core_exec(PyObject *module)
         conc_relay_exec,
         conc_memory_exec,
         conc_arena_exec,
+        conc_watcher_exec,
         conc_gil_exec,
         conc_gil_reader_exec,
         conc_waits_exec,
@@ -65,6 +66,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->child_handle_type);
     Py_VISIT(state->relay_type);
     Py_VISIT(state->arena_type);
+    Py_VISIT(state->watcher_type);
     Py_VISIT(state->gil_reader_type);
     Py_VISIT(state->stall_watch_type);
     Py_VISIT(state->waits);
@@ -99,6 +101,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->child_handle_type);
     Py_CLEAR(state->relay_type);
     Py_CLEAR(state->arena_type);
+    Py_CLEAR(state->watcher_type);
     Py_CLEAR(state->gil_reader_type);
     Py_CLEAR(state->stall_watch_type);
     Py_CLEAR(state->waits);

@@ -45,9 +45,11 @@ core_thread_in_futex(PyObject *Py_UNUSED(module), PyObject *arg)
     int tid = (int)PyLong_AsLong(arg);
     if (tid == -1 && PyErr_Occurred())
         return NULL;
-    bool known = conc_task_syscall_read(tid, &call) == 0;
-    return PyBool_FromLong(known && call.kind == CONC_SYSCALL_BLOCKED &&
-                           conc_syscall_wait_of(&call).kind == CONC_WAIT_FUTEX);
+    struct conc_syscall_wait wait;
+    if (conc_task_syscall_read(tid, &call) != 0 || call.kind != CONC_SYSCALL_BLOCKED ||
+        conc_syscall_wait_of(&call, &wait) != 0)
+        Py_RETURN_FALSE;
+    return PyBool_FromLong(wait.kind == CONC_WAIT_FUTEX);
 }
 
 PyDoc_STRVAR(frames_doc,

@@ -65,8 +65,10 @@ read_syscall(struct conc_stall_thread *row, const struct search *search)
     if (call.kind != CONC_SYSCALL_BLOCKED || search->gil->reader == NULL)
         return;
     int64_t interpreter;
-    uint64_t futex = conc_syscall_wait_of(&call).futex;
-    row->waits_for_gil = futex != 0 && conc_gil_reader_is_gil_address(search->gil->reader, futex, &interpreter) &&
+    struct conc_syscall_wait wait;
+    (void)conc_syscall_wait_of(&call, &wait);   /* not known: no futex */
+    row->waits_for_gil = wait.futex != 0 &&
+                         conc_gil_reader_is_gil_address(search->gil->reader, wait.futex, &interpreter) &&
                          interpreter == search->interpreter;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_task_schedstat.c - conc_proc_run_delay() against three sums of 128 bits; what it reads reads the same when
- * written. */
+/* fuzz_task_schedstat.c - conc_proc_run_delay() and conc_proc_schedstat() against three sums of 128 bits; what it reads
+ * reads the same when written. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -28,11 +28,13 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slow copy = slow_copy(data, size);
-    int64_t ns = 7, again;
+    int64_t ns = 7, again, cpu_ns = 7, delay_ns = 7;
     big expected[3];
     int err = conc_proc_run_delay((const char *)data, size, &ns);
     REQUIRE(err == reference(copy, expected));
     REQUIRE(ns == (err == 0 ? (int64_t)expected[1] : 7));
+    REQUIRE(conc_proc_schedstat((const char *)data, size, &cpu_ns, &delay_ns) == err);
+    REQUIRE(delay_ns == ns && cpu_ns == (err == 0 ? (int64_t)expected[0] : 7));
     char text[64];
     int length = snprintf(text, sizeof(text), "1 %" PRId64 " 1\n", ns);
     REQUIRE(conc_proc_run_delay(text, (size_t)length, &again) == 0 && again == ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_task_stat.c - conc_proc_state_letter() and conc_proc_times_of(): any bytes as the whole line, and any bytes as
- * the name of the command in a line that is right, where they must not matter. The ticks that were read then divide a
- * time as fractions of 128 bits would, but for the last of 29 bits. */
+/* fuzz_task_stat.c - conc_proc_state_letter(), conc_proc_times_of() and conc_proc_place_of(): any bytes as the whole line,
+ * and any bytes as the name of the command in a line that is right, where they must not matter. The ticks that were read
+ * then divide a time as fractions of 128 bits would, but for the last of 29 bits. */
 #include <ctype.h>
 #include <errno.h>
 
@@ -46,6 +46,43 @@ reference_times(struct slow text, int64_t *number)
     return true;
 }
 
+/* The same for the start and the CPU, which stand 18 and 16 fields further. */
+static bool
+reference_place(struct slow text, int64_t *number)
+{
+    static const char plan[] = "..................#................#";
+    size_t at = text.length, found = 0;
+    while (at > 0 && text.text[at - 1] != ')')
+        at--;
+    at += 3;
+    for (const char *step = plan; *step != '\0'; step++) {
+        big value;
+        size_t end = at;
+        while (end < text.length && strchr(" \t\n", text.text[end] != '\0' ? text.text[end] : 'x') == NULL)
+            end++;
+        size_t digits = slow_digits(text.text, at, &value);
+        if (end == at || end == text.length || text.text[end] != ' ')
+            return false;
+        if (*step == '#' && (digits != end - at || value > (big)(found == 0 ? INT64_MAX : INT32_MAX)))
+            return false;
+        if (*step == '#')
+            number[found++] = (int64_t)value;
+        at = end + 1;
+    }
+    return true;
+}
+
+static void
+check_place(const uint8_t *data, size_t size, struct slow copy, char letter)
+{
+    struct conc_proc_place place = {'?', -1, -1};
+    int64_t number[2] = {-1, -1};
+    bool has_place = letter != '?' && reference_place(copy, number);
+    REQUIRE(conc_proc_place_of((const char *)data, size, &place) == (has_place ? 0 : -EBADMSG));
+    REQUIRE(place.letter == (has_place ? letter : '?') && place.start_ticks == (has_place ? number[0] : -1) &&
+            place.cpu == (has_place ? number[1] : -1));
+}
+
 static void
 check_share(int64_t total, const struct conc_proc_times *times)
 {
@@ -78,6 +115,7 @@ check_as_line(const uint8_t *data, size_t size)
     else {
         REQUIRE(times.minor_faults == -1 && times.system_ticks == -1);
     }
+    check_place(data, size, copy, letter);
     free(copy.text);
 }
 

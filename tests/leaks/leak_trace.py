@@ -64,7 +64,7 @@ class _Method:
         self.attribute, self.original, self.seen = attribute, original, seen
 
     def __get__(self, instance: object, owner: type) -> object:
-        if instance is not None:
+        if instance is not None or isinstance(self.original, (staticmethod, classmethod)):
             self.seen.update(self.names)
         return self.original.__get__(instance, owner)
 

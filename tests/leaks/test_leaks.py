@@ -10,6 +10,8 @@ import scenarios_gil  # noqa: F401 - it fills the table
 import scenarios_processes  # noqa: F401 - it fills the table
 import scenarios_results  # noqa: F401 - it fills the table
 import scenarios_stalls  # noqa: F401 - it fills the table
+import scenarios_watch  # noqa: F401 - it fills the table
+import scenarios_watching  # noqa: F401 - it fills the table
 from leak_meter import Growth
 from leak_names import PublicNames, public_names
 from leak_table import TABLE, Scenario, Table

@@ -742,3 +742,20 @@ def stall_guard_start() -> Steps:
         guard.stop()
     assert _core.free_signal() == free
     assert guard.stalls == ()
+
+
+# -- watches -------------------------------------------------------------------------------------------------------
+
+
+@operation
+def watch() -> Steps:
+    def look() -> conc.Watch:
+        with conc.watch(0.001) as watched:
+            time.sleep(0.005)
+        return watched
+
+    outcome = yield look
+    # Without memory for the sampler's thread there is none to be had.
+    if expect(outcome, BlockingIOError):
+        assert outcome.value.raw.end_ns > outcome.value.raw.begin_ns
+    assert len(look().raw.threads) >= 1

@@ -94,37 +94,36 @@ cause_of(const struct conc_task_syscall *call)
     return free_word ? conc_park_tag_cause(call->arguments[4]) : CONC_PARK_UNTOLD;
 }
 
-static struct conc_syscall_wait
-wait_on(enum conc_wait_kind kind, uint64_t descriptor)
-{
-    return (struct conc_syscall_wait){.kind = kind, .descriptor = (int)(uint32_t)descriptor};
-}
-
-struct conc_syscall_wait
-conc_syscall_wait_of(const struct conc_task_syscall *call)
+int
+conc_syscall_wait_of(const struct conc_task_syscall *call, struct conc_syscall_wait *wait)
 {
     const uint64_t *arguments = call->arguments;
-    struct conc_syscall_wait wait = {.kind = CONC_WAIT_OTHER, .descriptor = -1};
+    *wait = (struct conc_syscall_wait){.kind = CONC_WAIT_OTHER, .descriptor = -1};
     switch (row_of(call->number)) {
-    case FUTEX:
-        wait.kind = CONC_WAIT_FUTEX;
-        wait.futex = arguments[0];
-        wait.cause = cause_of(call);
-        return wait;
-    case FIRST:
-        return wait_on(CONC_WAIT_DESCRIPTOR, arguments[0]);
-    case POLL_FIRST:
-        return wait_on(CONC_WAIT_POLL, arguments[0]);
-    case SELECT:
-        wait.kind = arguments[0] == 0 ? CONC_WAIT_SLEEP : CONC_WAIT_POLL;
-        return wait;
-    case POLL:
-        wait.kind = arguments[1] == 0 ? CONC_WAIT_SLEEP : CONC_WAIT_POLL;
-        return wait;
     case OTHER:
-        return wait;
+        break;
+    case FUTEX:
+        wait->kind = CONC_WAIT_FUTEX;
+        wait->futex = arguments[0];
+        wait->cause = cause_of(call);
+        break;
+    case FIRST:
+        wait->kind = CONC_WAIT_DESCRIPTOR;
+        wait->descriptor = (int)(uint32_t)arguments[0];
+        break;
+    case POLL_FIRST:
+        wait->kind = CONC_WAIT_POLL;
+        wait->descriptor = (int)(uint32_t)arguments[0];
+        break;
+    case SELECT:
+        wait->kind = arguments[0] == 0 ? CONC_WAIT_SLEEP : CONC_WAIT_POLL;
+        break;
+    case POLL:
+        wait->kind = arguments[1] == 0 ? CONC_WAIT_SLEEP : CONC_WAIT_POLL;
+        break;
     default:
-        wait.kind = plain[row_of(call->number)];
-        return wait;
+        wait->kind = plain[row_of(call->number)];
+        break;
     }
+    return 0;
 }

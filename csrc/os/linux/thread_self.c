@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os/linux/thread_self.c - gettid(2) and PR_SET_NAME. */
+/* os/linux/thread_self.c - gettid(2), PR_SET_NAME and PR_SET_TIMERSLACK (prctl(2)). */
 #include "os/thread_self.h"
 
 #include <stdint.h>
@@ -26,6 +26,12 @@ conc_thread_self_is_main(void)
     if ((known & ~UINT64_C(1)) != here)
         known = here | (getpid() == conc_thread_self_id());
     return (known & 1) != 0;
+}
+
+void
+conc_thread_self_wake_promptly(void)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 }
 
 void

@@ -17,6 +17,11 @@ conc_thread_self_is_main(void)
 }
 
 void
+conc_thread_self_wake_promptly(void)
+{
+}
+
+void
 conc_thread_self_set_name(const char *name)
 {
     (void)name;

@@ -19,6 +19,12 @@ conc_now_ns(void)
 }
 
 int64_t
+conc_unix_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+int64_t
 conc_thread_cpu_ns(void)
 {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);

@@ -1,0 +1,235 @@
+"""What a watch costs, and how right it is about programs that know themselves what they do.
+
+Costs are CPU time of the sampler's own thread, as the kernel counts it; the throughput of a watched program is measured
+beside it unwatched, alternately.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import operator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from paired import QUICK, alone, paired, rounds_of
+from results import Target
+
+import conc
+from conc import kernels
+from conc.watching.records import RawTimeline, Reason, State
+
+WATCHED_S = 0.2 if QUICK else 2.0
+ROUNDS = rounds_of(7)
+
+
+@contextmanager
+def computing(count: int, work: Callable[[threading.Event], object]) -> Iterator[list[threading.Thread]]:
+    """So many threads that do `work` until the event is set."""
+    over, inside = threading.Event(), threading.Barrier(count + 1)
+
+    def run() -> None:
+        inside.wait()
+        work(over)
+
+    threads = [threading.Thread(target=run, name=f"busy {index}") for index in range(count)]
+    for thread in threads:
+        thread.start()
+    inside.wait()
+    try:
+        yield threads
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def in_python(over: threading.Event) -> None:
+    while not over.is_set():
+        pass
+
+
+def without_the_gil(over: threading.Event) -> None:
+    while not over.is_set():
+        kernels.spin(0.05)
+
+
+def watched(interval: float, seconds: float = WATCHED_S) -> RawTimeline:
+    with conc.watch(interval) as watch:
+        time.sleep(seconds)
+    return watch.raw
+
+
+def cpu_percent(raw: RawTimeline) -> float:
+    return 100 * raw.cost_cpu_ns / (raw.end_ns - raw.begin_ns)
+
+
+def total_ns(raw: RawTimeline, threads: set[int], *wanted: tuple[State, Reason]) -> int:
+    rows = zip(raw.totals.thread, raw.totals.state, raw.totals.reason, raw.totals.ns, strict=True)
+    return sum(
+        ns for thread, state, reason, ns in rows if thread in threads and (not wanted or (state, reason) in wanted)
+    )
+
+
+def busy_threads(raw: RawTimeline) -> set[int]:
+    return {index for index, thread in enumerate(raw.threads) if thread.name.startswith("busy ")}
+
+
+def test_cost_of_eight_busy_threads(benchmark: Any) -> None:
+    found: dict[str, list[float]] = {"in Python code": [], "in native code": []}
+
+    def measure() -> None:
+        for name, work in (("in Python code", in_python), ("in native code", without_the_gil)):
+            with computing(8, work):
+                found[name].append(cpu_percent(watched(0.001)))
+
+    benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
+    for name, shares in found.items():
+        alone(
+            benchmark,
+            f"CPU time of a watch at 1 kHz over 8 busy threads {name}",
+            shares,
+            "% of a core",
+            how=f"{ROUNDS} watches of {WATCHED_S:g} s",
+            target=Target("at most", 3, "% of a core"),
+        )
+
+
+def test_cost_of_a_thousand_sleepers(benchmark: Any) -> None:
+    shares: list[float] = []
+    threads = [conc.Thread(target=kernels.sleep, args=(3600,)) for _ in range(1000)]
+    for thread in threads:
+        thread.start()
+    benchmark.pedantic(lambda: shares.append(cpu_percent(watched(0.01))), rounds=ROUNDS, iterations=1)
+    for thread in threads:
+        thread.stop(0)
+    for thread in threads:
+        thread.join()
+    alone(
+        benchmark,
+        "CPU time of a watch at 100 Hz over 1,000 sleeping threads",
+        shares,
+        "% of a core",
+        how=f"{ROUNDS} watches of {WATCHED_S:g} s",
+        target=Target("at most", 15, "% of a core"),
+    )
+
+
+def test_throughput_of_a_watched_program(benchmark: Any) -> None:
+    """Four threads in Python code, a fixed amount of work each."""
+    turns = 20_000 if QUICK else 5_000_000
+
+    def work() -> None:
+        def count() -> None:
+            for _ in range(turns):
+                pass
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def work_watched() -> None:
+        with watch:
+            work()
+
+    watch = conc.watch()
+
+    def renew() -> None:
+        nonlocal watch
+        watch = conc.watch()
+
+    paired(
+        benchmark,
+        "four threads in Python code while they are watched at 1 kHz",
+        work_watched,
+        work,
+        against="unwatched",
+        target=Target("at least", 0.99, "x"),
+        rounds=21,
+        prepare=renew,
+    )
+
+
+def test_share_of_waiting_for_the_gil(benchmark: Any) -> None:
+    """(n - 1) / n for n threads in Python code; 0 for threads that let go of the GIL."""
+    errors: dict[str, list[float]] = {}
+
+    def measure() -> None:
+        for count in (1, 2, 4, 8):
+            with computing(count, in_python):
+                raw = watched(0.001)
+            threads = busy_threads(raw)
+            share = total_ns(raw, threads, (State.NOT_RUNNING, Reason.GIL)) / total_ns(raw, threads)
+            name = f"{count} threads in Python code"
+            errors.setdefault(name, []).append(100 * abs(share - (count - 1) / count))
+        with computing(2, without_the_gil):
+            raw = watched(0.001)
+        threads = busy_threads(raw)
+        share = total_ns(raw, threads, (State.NOT_RUNNING, Reason.GIL)) / total_ns(raw, threads)
+        errors.setdefault("2 threads in native code", []).append(100 * share)
+
+    benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
+    for name, points in errors.items():
+        alone(
+            benchmark,
+            f"error of the share of time that threads wait for the GIL: {name}",
+            points,
+            "points",
+            how=f"{ROUNDS} watches of {WATCHED_S:g} s",
+            target=Target("at most", 3, "points"),
+        )
+
+
+def test_the_holder_is_named(benchmark: Any) -> None:
+    """Threads that keep the GIL in C for 5 ms at a time, and write down when."""
+    usleep = ctypes.PyDLL(None).usleep
+    shares: list[float] = []
+
+    def measure() -> None:
+        kept: dict[str, list[tuple[int, int]]] = {}
+
+        def keep(over: threading.Event) -> None:
+            mine = kept.setdefault(threading.current_thread().name, [])
+            # One call of C functions alone: nobody else has the GIL between the two times.
+            steps = (time.monotonic_ns, functools.partial(usleep, 5000), time.monotonic_ns)
+            while not over.is_set():
+                begin, _, end = tuple(map(operator.call, steps))
+                mine.append((begin, end))
+
+        with computing(3, keep):
+            raw = watched(0.001)
+        shares.append(100 * named_share(raw, kept))
+
+    benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
+    alone(
+        benchmark,
+        "looks at which the holder of the GIL was named right",
+        shares,
+        "%",
+        how=f"{ROUNDS} watches of {WATCHED_S:g} s",
+        target=Target("at least", 99, "%"),
+    )
+
+
+def named_share(raw: RawTimeline, kept: dict[str, list[tuple[int, int]]]) -> float:
+    """Of the looks that fell into a time in which a thread knows that it had the GIL: those that say so.
+
+    A hold ends with the look that saw it last.
+    """
+    truth = sorted((begin, end, name) for name, times in kept.items() for begin, end in times)
+    right = wrong = at = 0
+    for end_ns, thread in sorted(zip(raw.holds.end_ns, raw.holds.thread, strict=True)):
+        while at < len(truth) and truth[at][1] < end_ns:
+            at += 1
+        if at == len(truth):
+            break
+        begin, _, name = truth[at]
+        if begin <= end_ns:
+            said = raw.threads[thread].name if thread >= 0 else None
+            right, wrong = right + (said == name), wrong + (said != name)
+    return right / (right + wrong)

@@ -1,0 +1,139 @@
+"""From what the sampler hands over (`conc._core.Watcher.take`) to the records that the rest works with."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from conc.watching.names import ThreadNames
+from conc.watching.records import Held, Holds, RawProcess, RawThread, RawTimeline, Segments, Totals, Waits
+
+_T = TypeVar("_T")
+
+# How memoryview reads each column; what has no row here is "i".
+_FORMATS: dict[str, Literal["q", "B"]] = {
+    **dict.fromkeys(("begin_ns", "end_ns", "wait_ns", "held_ns", "blocked_ns", "longest_ns", "ns"), "q"),
+    **dict.fromkeys(("state", "reason", "blocked"), "B"),
+}
+
+# What is not seen where a file of /proc is refused, and what that means for the timeline.
+_LOST = {
+    "threads": "the threads cannot be listed: only those that threading knew when the watch began are watched",
+    "gil": "the GIL cannot be read",
+    "syscall": "system calls are not told: why a thread waits is not known, and so neither who waits for the GIL",
+    "schedstat": "run delays are not told: RUNNABLE is what was seen at the looks alone",
+    "stat": "the CPU and the state letter are not told: stops and page faults are not seen",
+    "status": "context switches are not told",
+    "comm": "the system's names of threads are not told",
+    "descriptors": "there were too few descriptors now and then: some looks have failed",
+}
+
+# Above this share of looks that came late the timeline says so.
+_LATE_SHARE = 0.1
+
+
+def timeline_of(taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: str | None) -> RawTimeline:
+    """The record of one watch of this process; `blind` says why the GIL was not read."""
+    end_ns: int = taken["end_ns"]
+    threads = _threads(taken["threads"], names, end_ns)
+    return RawTimeline(
+        begin_ns=taken["begin_ns"],
+        end_ns=end_ns,
+        begin_unix_ns=taken["begin_unix_ns"],
+        interval_ns=taken["interval_ns"],
+        rates=tuple(taken["rates"]),
+        ticks=taken["ticks"],
+        late_ticks=taken["late_ticks"],
+        cost_cpu_ns=taken["cost_cpu_ns"],
+        resolution_ns=taken["resolution_ns"],
+        processes=(process,),
+        threads=threads,
+        segments=_columns(Segments, taken["segments"]),
+        holds=_columns(Holds, taken["holds"]),
+        held=_columns(Held, taken["held"]),
+        waits=_columns(Waits, taken["waits"]),
+        totals=_columns(Totals, taken["totals"]),
+        syscalls=taken["syscalls"],
+        unknown=_unknown(taken, threads) | ({} if blind is None else {"gil": blind}),
+        notes=tuple(_notes(taken)),
+    )
+
+
+def _columns(kind: type[_T], columns: Mapping[str, bytes]) -> _T:
+    return kind(**{name: memoryview(column).cast(_FORMATS.get(name, "i")) for name, column in columns.items()})
+
+
+def _threads(taken: list[Mapping[str, Any]], names: ThreadNames, end_ns: int) -> tuple[RawThread, ...]:
+    """All threads; an id that was given anew has the names that came since the one before it ended."""
+    free_since: dict[int, int] = {}
+    threads = []
+    for thread in taken:
+        threads.append(_thread(thread, names, free_since.get(thread["tid"], 0), end_ns))
+        free_since[thread["tid"]] = thread["end_ns"]
+    return tuple(threads)
+
+
+def _known(number: int) -> int | None:
+    return None if number < 0 else number
+
+
+def _thread(thread: Mapping[str, Any], names: ThreadNames, since_ns: int, end_ns: int) -> RawThread:
+    ended_ns = _known(thread["end_ns"])
+    name = names.name_of(thread["tid"], since_ns, end_ns if ended_ns is None else ended_ns)
+    return RawThread(
+        process=0,
+        tid=thread["tid"],
+        name=name or thread["os_name"],
+        begin_ns=thread["begin_ns"],
+        end_ns=ended_ns,
+        born_before=thread["born_before"],
+        cpu_ns=_known(thread["cpu_ns"]),
+        run_delay_ns=_known(thread["run_delay_ns"]),
+        voluntary=_known(thread["voluntary"]),
+        involuntary=_known(thread["involuntary"]),
+        is_python=True if name is not None else None,
+    )
+
+
+def _unknown(taken: Mapping[str, Any], threads: tuple[RawThread, ...]) -> dict[str, str]:
+    unknown = {
+        what: f"{_LOST[what]} ({errno.errorcode.get(number, number)}: {os.strerror(number)})"
+        for what, number in taken["failures"].items()
+        if number != 0
+    }
+    if any(thread.voluntary is None for thread in threads):
+        unknown.setdefault("status", "some threads ended before their context switches were read")
+    if any(thread.run_delay_ns is None for thread in threads):
+        unknown.setdefault("schedstat", "some threads ended before their run delay was read, or it is not counted here")
+    return unknown
+
+
+def _notes(taken: Mapping[str, Any]) -> list[str]:
+    notes = []
+    slowest_ns = max(interval_ns for _, interval_ns in taken["rates"])
+    if slowest_ns > taken["interval_ns"]:
+        notes.append(
+            f"looking took more than an eighth of a CPU: the interval went from {_ms(taken['interval_ns'])} "
+            f"up to {_ms(slowest_ns)}"
+        )
+    if taken["resolution_ns"] > taken["interval_ns"]:
+        notes.append(
+            f"the picture is thinned: what lasted less than {_ms(taken['resolution_ns'])} is part of what came before "
+            "or after it; totals are exact all the same"
+        )
+    if taken["late_ticks"] > _LATE_SHARE * max(1, taken["ticks"]):
+        notes.append(
+            f"{taken['late_ticks']} of {taken['ticks']} looks came more than half an interval late: "
+            "the machine was busy"
+        )
+    if taken["threads_left_out"]:
+        notes.append("there were more threads than a watch has room for: some are missing")
+    if taken["waits_merged"]:
+        notes.append("too many pairs of threads waited for each other: for some waits, whom they were for is not kept")
+    return notes
+
+
+def _ms(ns: int) -> str:
+    return f"{ns / 1e6:g} ms"

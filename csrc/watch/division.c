@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch/division.c - see the header. Time that was spent neither on a CPU nor waiting for one was a wait. Which one, is
+ * known when the thread waited at either look: a wait at the first came before it ran, one at the second after it. One that
+ * waited at neither, and was not seen to wait of late either, was ready: the system itself was off the CPU (a virtual
+ * machine, an interrupt), or does not count such time.
+ */
+#include "watch/division.h"
+
+#include <stdbool.h>
+
+static bool
+waits(const struct conc_doing *doing)
+{
+    return doing->state == CONC_WATCH_NOT_RUNNING;
+}
+
+static bool
+same_wait(const struct conc_doing *a, const struct conc_doing *b)
+{
+    return a->reason == b->reason && a->descriptor == b->descriptor && a->interpreter == b->interpreter;
+}
+
+static void
+add(struct conc_division *division, const struct conc_doing *doing, int64_t ns)
+{
+    if (ns > 0)
+        division->parts[division->count++] = (struct conc_division_part){*doing, ns};
+}
+
+struct conc_division
+conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_doing *before,
+            const struct conc_doing *now, const struct conc_doing *waited)
+{
+    const struct conc_doing running = conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
+    const struct conc_doing runnable = conc_doing_plainly(CONC_WATCH_RUNNABLE, CONC_WATCH_NONE);
+    int64_t waited_ns = ns - ran_ns - delayed_ns, after_ns = 0;
+    const struct conc_doing *wait = before;
+    if (waits(now)) {
+        if (!waits(before))
+            after_ns = waited_ns;
+        else if (!same_wait(before, now))
+            after_ns = waited_ns / 2;
+    }
+    else if (!waits(before)) {
+        wait = waited;
+        if (!waits(waited)) {
+            delayed_ns += waited_ns;
+            waited_ns = 0;
+        }
+    }
+    struct conc_division division = {.count = 0};
+    add(&division, wait, waited_ns - after_ns);
+    add(&division, &runnable, delayed_ns);
+    add(&division, &running, ran_ns);
+    add(&division, now, after_ns);
+    return division;
+}

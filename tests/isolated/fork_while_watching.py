@@ -1,0 +1,83 @@
+"""A fork while a watch is on: it goes on in the parent, and in the child it has ended at the fork.
+
+The child's own watches work.
+"""
+
+# cases: main thread nested
+# stdout: child: as promised
+# stdout: parent: 0 as promised
+
+import os
+import sys
+import threading
+import time
+import warnings
+
+import conc
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python's own word on forking with threads
+[kind] = sys.argv[1:]
+
+
+def samplers() -> int:
+    found = 0
+    for tid in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{tid}/comm", encoding="utf-8") as file:
+            found += file.read() == "conc-watch\n"
+    return found
+
+
+def descriptors_of_tasks() -> list[str]:
+    """Open files of threads' folders: the parent's, in a child."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            path = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if "/task" in path:
+            found.append(path)
+    return found
+
+
+def judge_child(watch: conc.Watch) -> bool:
+    seen = [samplers() == 0, not descriptors_of_tasks()]
+    with conc.watch() as own:
+        time.sleep(0.02)
+        seen.append(samplers() == 1)
+    seen.append(any(thread.tid == os.getpid() for thread in own.raw.threads))
+    watch.__exit__(None, None, None)
+    seen += [
+        watch.raw.end_ns <= own.raw.begin_ns,
+        any(thread.name == "MainThread" for thread in watch.raw.threads),
+        sum(watch.raw.totals.ns) > 0,
+    ]
+    if not all(seen):
+        print("child:", seen, flush=True)
+    return all(seen)
+
+
+def fork_and_judge() -> None:
+    with conc.watch(0.0005) as watch:
+        time.sleep(0.02)
+        pid = os.fork()
+        if pid == 0:
+            print("child:", "as promised" if judge_child(watch) else "not", flush=True)
+            os._exit(0)
+        status = os.waitpid(pid, 0)[1]
+        on = samplers() >= 1
+        time.sleep(0.02)
+    words = "as promised" if on and watch.raw.ticks > 0 and samplers() == int(kind == "nested") else "not"
+    print("parent:", status, words, flush=True)
+
+
+if kind == "main":
+    fork_and_judge()
+elif kind == "nested":
+    with conc.watch():
+        # The outer one ends in the child as well; its entry there is dropped with the process.
+        fork_and_judge()
+else:
+    forker = threading.Thread(target=fork_and_judge)
+    forker.start()
+    forker.join()
