@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conc.natives import CompileError, compile_c, native
     from conc.pool_stats import PoolStats
     from conc.processes import DEVNULL, PIPE, STDOUT, Child, CompletedProcess, run, spawn
+    from conc.stalls import StalledThread, StallGuard, StallReport, stall_guard
     from conc.threads import (
         StopReport,
         Thread,
@@ -49,6 +50,9 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "PoolStats": ("conc.pool_stats", "PoolStats"),
     "STDOUT": ("conc.processes", "STDOUT"),
     "Report": ("conc.comparison.report", "Report"),
+    "StallGuard": ("conc.stalls", "StallGuard"),
+    "StallReport": ("conc.stalls", "StallReport"),
+    "StalledThread": ("conc.stalls", "StalledThread"),
     "StopReport": ("conc.threads", "StopReport"),
     "Thread": ("conc.threads", "Thread"),
     "ThreadEnd": ("conc.threads", "ThreadEnd"),
@@ -71,6 +75,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "run": ("conc.processes", "run"),
     "shield": ("conc.threads", "shield"),
     "spawn": ("conc.processes", "spawn"),
+    "stall_guard": ("conc.stalls", "stall_guard"),
     "stop_requested": ("conc.threads", "stop_requested"),
     "watch": ("conc.watching.api", "watch"),
 }
@@ -87,6 +92,9 @@ __all__ = [
     "Interrupted",
     "PoolStats",
     "Report",
+    "StallGuard",
+    "StallReport",
+    "StalledThread",
     "StopReport",
     "Thread",
     "ThreadEnd",
@@ -110,6 +118,7 @@ __all__ = [
     "run",
     "shield",
     "spawn",
+    "stall_guard",
     "stop_requested",
     "watch",
 ]

@@ -163,6 +163,11 @@ def release_current_thread() -> None:
     _forget_current_thread()
 
 
+def known_threads() -> list[threading.Thread]:
+    """threading.enumerate() without its lock, which a thread that is stuck may hold."""
+    return list(_private._active.values())
+
+
 def threads_allowed() -> bool:
     """Whether this interpreter may have threads at all: it says no to some subinterpreters (3.12 and later)."""
     if not HAS_HANDLES or _private._is_main_interpreter():

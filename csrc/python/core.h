@@ -7,6 +7,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* A critical section protects an object's fields on a free-threaded build; with a GIL it is nothing. */
@@ -169,6 +170,7 @@ typedef struct {
     PyTypeObject *arena_type;
     PyTypeObject *gil_reader_type;
     PyTypeObject *watcher_type;
+    PyTypeObject *stall_watch_type;
 
     /* Of thread_module.c. */
     PyObject *threading;                /* the variables of the module threading; NULL before conc.threads is imported */
@@ -181,6 +183,8 @@ typedef struct {
     struct conc_roster *roster;         /* owned; threads of this interpreter */
     struct conc_data_stacks *data_stacks;   /* owned */
     bool threads_allowed, daemons_allowed;
+    PyObject *waits;                    /* of waits.c: a dict, thread identifier -> what it waits for */
+    atomic_int waits_wanted;            /* how many want to know */
     bool threads_inherit_context;       /* sys.flags.thread_inherit_context: 3.14 and later */
 } CoreState;
 
@@ -221,5 +225,8 @@ int conc_arena_exec(PyObject *module);
 int conc_gil_exec(PyObject *module);
 int conc_gil_reader_exec(PyObject *module);
 int conc_watcher_exec(PyObject *module);
+int conc_waits_exec(PyObject *module);
+int conc_stall_exec(PyObject *module);
+int conc_stall_functions_exec(PyObject *module);
 
 #endif

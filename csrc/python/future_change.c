@@ -238,6 +238,12 @@ conc_future_claim(FutureObject *self)
                                                    memory_order_relaxed);
 }
 
+void
+conc_future_set_runner(FutureObject *self)
+{
+    atomic_store_explicit(&self->runner, PyThread_get_thread_ident(), memory_order_relaxed);
+}
+
 /* A worker has nobody to raise to, and a change that is not made would leave those who wait for ever. */
 static void
 make_change_or_report(FutureObject *self, struct conc_future_change *change)

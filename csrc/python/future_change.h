@@ -33,6 +33,7 @@ struct FutureObject {
     atomic_int state;                   /* enum future_state */
     uint32_t generation;                /* fork generation of its making; constant. In the gap: many futures may wait */
     struct conc_pool *pool;             /* whose worker completes it, or NULL; constant; only compared, may be gone */
+    _Atomic(unsigned long) runner;      /* the thread that runs its task; 0: none that is known */
     /* By the critical section; owned or NULL: */
     PyObject *result;
     PyObject *exception;

@@ -10,7 +10,7 @@
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/future_change.h"
-#include "python/wait.h"
+#include "python/waits.h"
 #include "sched/pool.h"
 
 /* concurrent.futures' own words. */
@@ -242,7 +242,7 @@ wait_done(FutureObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
             return -1;
         }
         bool blocks = self->pool != NULL && conc_worker_blocks(self->pool);
-        int err = conc_wait(wait_completion, &self->done, deadline);
+        int err = conc_wait_listed(conc_core_state_of(Py_TYPE(self)), (PyObject *)self, wait_completion, &self->done, deadline);
         if (blocks)
             conc_worker_resumes(self->pool);
         if (err == -EINTR)
@@ -413,11 +413,22 @@ future_get_exception_slot(PyObject *op, void *Py_UNUSED(closure))
     return new_ref_or_none(conc_future_state(self) == FUTURE_FINISHED ? self->exception : NULL);
 }
 
+static PyObject *
+future_get_runner(PyObject *op, void *Py_UNUSED(closure))
+{
+    FutureObject *self = FutureObject_CAST(op);
+    unsigned long runner = atomic_load_explicit(&self->runner, memory_order_relaxed);
+    if (runner == 0 || conc_future_state(self) != FUTURE_RUNNING)
+        Py_RETURN_NONE;
+    return PyLong_FromUnsignedLong(runner);
+}
+
 static PyGetSetDef future_getset[] = {
     {"_state", future_get_state, NULL, PyDoc_STR("The state, in concurrent.futures' words."), NULL},
     {"_condition", future_get_condition, NULL, PyDoc_STR("A threading.Condition, made when first asked for."), NULL},
     {"_waiters", future_get_waiters, NULL, PyDoc_STR("The waiters of concurrent.futures.wait and as_completed."), NULL},
     {"_result", future_get_result_slot, NULL, PyDoc_STR("The return value, or None."), NULL},
+    {"_runner", future_get_runner, NULL, PyDoc_STR("The identifier of the thread that runs its task now, or None."), NULL},
     {"_exception", future_get_exception_slot, NULL, PyDoc_STR("The exception, or None."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -24,6 +24,9 @@ FutureObject *conc_future_new(PyTypeObject *type, struct conc_pool *pool);
 /* PENDING -> RUNNING. False when it was cancelled. Needs no attached thread. */
 bool conc_future_claim(FutureObject *future);
 
+/* The calling thread runs the task of a claimed future, and nobody else can end it. For who asks who waits for whom. */
+void conc_future_set_runner(FutureObject *future);
+
 /* Attached; all swallow no error: what a callback raises is reported, and nothing stays set. */
 void conc_future_finish(FutureObject *future, PyObject *result);        /* moves; NULL: the current exception */
 /* The same, but leaves the threads that wait to the caller, who wakes them with conc_unpark(answer) if it is not NULL: best

@@ -40,6 +40,9 @@ core_exec(PyObject *module)
         conc_gil_exec,
         conc_gil_reader_exec,
         conc_watcher_exec,
+        conc_waits_exec,
+        conc_stall_exec,
+        conc_stall_functions_exec,
         NULL,
     };
     for (size_t i = 0; parts[i] != NULL; i++) {
@@ -65,6 +68,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->arena_type);
     Py_VISIT(state->gil_reader_type);
     Py_VISIT(state->watcher_type);
+    Py_VISIT(state->stall_watch_type);
+    Py_VISIT(state->waits);
     Py_VISIT(state->threading);
     Py_VISIT(state->report_exception);
     Py_VISIT(state->do_nothing);
@@ -98,6 +103,8 @@ core_clear(PyObject *module)
     Py_CLEAR(state->arena_type);
     Py_CLEAR(state->gil_reader_type);
     Py_CLEAR(state->watcher_type);
+    Py_CLEAR(state->stall_watch_type);
+    Py_CLEAR(state->waits);
     Py_CLEAR(state->threading);
     Py_CLEAR(state->report_exception);
     Py_CLEAR(state->do_nothing);

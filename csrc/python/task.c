@@ -104,8 +104,10 @@ call_run(struct conc_task *task, struct conc_worker *worker)
     conc_pool_worker_attach(worker);
     if (!conc_future_claim(call->future))
         conc_future_notify_cancelled(call->future);
-    else
+    else {
+        conc_future_set_runner(call->future);
         conc_pool_worker_finish(worker, call->future, call_function(call));
+    }
     call_free(call);
     conc_pool_worker_breathe(worker);
 }

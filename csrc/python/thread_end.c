@@ -9,7 +9,7 @@
 #include "os/thread_self.h"
 #include "python/convert.h"
 #include "python/errors.h"
-#include "python/wait.h"
+#include "python/waits.h"
 
 /* -- waiting -------------------------------------------------------------------------------------------------------- */
 
@@ -47,7 +47,7 @@ wait_for_end(ThreadObject *self, PyObject *timeout, const char *verb)
         PyErr_Format(CONC_FINALIZATION_ERROR, "cannot %s thread at Python finalization: it runs no more", verb);
         return -1;
     }
-    int err = conc_wait(conc_wait_for_thread, self->thread, deadline);
+    int err = conc_wait_listed(self->core, (PyObject *)self, conc_wait_for_thread, self->thread, deadline);
     switch (err) {
     case 0:
         return 1;

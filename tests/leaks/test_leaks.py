@@ -9,6 +9,7 @@ import scenarios_actors
 import scenarios_gil  # noqa: F401 - it fills the table
 import scenarios_processes  # noqa: F401 - it fills the table
 import scenarios_results  # noqa: F401 - it fills the table
+import scenarios_stalls  # noqa: F401 - it fills the table
 import scenarios_watch  # noqa: F401 - it fills the table
 import scenarios_watching  # noqa: F401 - it fills the table
 from leak_meter import Growth

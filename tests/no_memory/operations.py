@@ -768,6 +768,25 @@ def lose_a_block() -> Steps:
 DELIBERATE = {"crash_on_the_third": crash_on_the_third, "lose_a_block": lose_a_block}
 
 
+# -- stall guards --------------------------------------------------------------------------------------------------
+
+
+@operation
+def stall_guard_start() -> Steps:
+    """All of it or nothing: a refused start leaves no thread, descriptor or handler, and the next one works."""
+    free = _core.free_signal()
+    with open(os.devnull, "w") as file:
+        guard = conc.stall_guard(60.0, file=file)
+        outcome = yield guard.start
+        if not no_more_threads(outcome):
+            assert not guard.armed
+            assert _core.free_signal() == free
+            guard.start()
+        guard.stop()
+    assert _core.free_signal() == free
+    assert guard.stalls == ()
+
+
 # -- watches -------------------------------------------------------------------------------------------------------
 
 
