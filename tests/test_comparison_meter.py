@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from threads_support import held
 
 import conc
+from conc import _core
 from conc.comparison import environment
 from conc.comparison.meter import (
     Counters,
@@ -91,3 +94,24 @@ def test_the_environment_names_what_figures_depend_on(monkeypatch: pytest.Monkey
     assert found.versions["conc"] == conc.__version__
     assert "httpx" not in found.versions
     assert json.loads(found.to_json())["cpus"]["count"] == found.cpus.count
+
+
+def test_single_facts_of_threads() -> None:
+    own = threading.get_native_id()
+    assert _core.task_lives(own)
+    assert not _core.task_lives(2**22 + 1)
+    assert _core.task_run_delay(2**22 + 1) is None
+    for function in (_core.task_lives, _core.task_run_delay):
+        with pytest.raises(ValueError, match="a native id must be at least 1 and fit into an int, not 0"):
+            function(0)
+        with pytest.raises(TypeError):
+            function("1")  # type: ignore[arg-type]
+
+
+def test_python_reads_no_files_of_threads() -> None:
+    """All of them are read by the core, which knows their formats and what the system may refuse."""
+    package = Path(conc.__file__).parent
+    opened = re.compile(r"(open|Path|listdir|scandir|exists)\(f?[\"']/proc/[^\"']*/task")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    assert [name for name, text in texts.items() if opened.search(text)] == []
+    assert opened.search('os.open(f"/proc/self/task/{thread}/schedstat")')

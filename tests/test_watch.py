@@ -238,13 +238,13 @@ def test_threads_that_come_and_go_keep_their_names() -> None:
 
 def test_nothing_of_threading_stays_wrapped() -> None:
     before = threading.Thread.__dict__["_set_native_id"]
-    with conc.watch(0.01), conc.watch(0.01):
+    with conc.watch(interval=0.01), conc.watch(interval=0.01):
         assert threading.Thread.__dict__["_set_native_id"] is not before
     assert threading.Thread.__dict__["_set_native_id"] is before
-    with conc.watch(0.01):
+    with conc.watch(interval=0.01):
         wrapper = threading.Thread.__dict__["_set_native_id"]
         threading.Thread._set_native_id = lambda self: wrapper(self)  # type: ignore[attr-defined]
-    with conc.watch(0.01) as watched:
+    with conc.watch(interval=0.01) as watched:
         thread = threading.Thread(target=time.sleep, args=(0.05,), name="twice wrapped")
         thread.start()
         thread.join()
@@ -309,19 +309,19 @@ def test_ten_thousand_threads() -> None:
 @pytest.mark.parametrize("interval", [0, -1.0, math.nan, math.inf, 3601])
 def test_intervals_that_are_none(interval: float) -> None:
     with pytest.raises(ValueError, match="interval must be above 0") as caught:
-        conc.watch(interval)
+        conc.watch(interval=interval)
     assert repr(interval) in str(caught.value)
 
 
 @pytest.mark.parametrize("interval", ["1", None, True, 1j, [1]])
 def test_intervals_that_are_no_numbers(interval: object) -> None:
     with pytest.raises(TypeError, match="interval must be a number") as caught:
-        conc.watch(interval)  # type: ignore[arg-type]
+        conc.watch(interval=interval)  # type: ignore[arg-type]
     assert repr(interval) in str(caught.value)
 
 
 def test_a_watch_is_a_timeline_when_it_has_ended() -> None:
-    watch = conc.watch(0.01)
+    watch = conc.watch(interval=0.01)
     with pytest.raises(RuntimeError, match="when its block has ended"):
         _ = watch.raw
     with watch as watched:
@@ -341,7 +341,7 @@ def test_an_exception_passes_through() -> None:
 
 
 def test_watches_may_be_nested_and_overlap() -> None:
-    first, second = conc.watch(0.002), conc.watch(0.001)
+    first, second = conc.watch(interval=0.002), conc.watch(interval=0.001)
     with first:
         second.__enter__()
         time.sleep(0.1)
@@ -367,7 +367,6 @@ def test_a_watch_that_is_dropped_is_over() -> None:
     watch = conc.watch()
     watch.__enter__()
     assert samplers() == 1
-    watching_names.want_names_no_more(watch._names)
     del watch
     gc.collect()
     assert samplers() == 0
@@ -385,7 +384,7 @@ def test_one_thread_ends_a_watch() -> None:
 
 
 def test_a_long_watch_is_thinned_and_says_so() -> None:
-    with conc.watch(0.0005) as plain:
+    with conc.watch(interval=0.0005) as plain:
         time.sleep(0.05)
     assert plain.raw.resolution_ns == plain.raw.interval_ns
     layout = conc._core.gil_layout()
@@ -394,9 +393,9 @@ def test_a_long_watch_is_thinned_and_says_so() -> None:
         time.sleep(0.0005)
         sum(range(10_000))
     watcher.stop()
-    from conc.watching import api, reading
+    from conc.watching import own, reading
 
-    raw = reading.timeline_of(watcher.take(), watching_names.ThreadNames(), api._own_process(), {})
+    raw = reading.timeline_of(watcher.take(), watching_names.ThreadNames(), own.own_process(), {})
     check_whole(raw)
     assert len(raw.segments.begin_ns) <= 64
     assert raw.resolution_ns > raw.interval_ns
@@ -425,7 +424,7 @@ def test_what_the_core_refuses() -> None:
 
 
 def test_what_is_not_known_has_a_reason() -> None:
-    from conc.watching import api, reading
+    from conc.watching import own, reading
 
     watcher = conc._core.Watcher(1_000_000, [], 16)
     watcher.stop()
@@ -433,7 +432,7 @@ def test_what_is_not_known_has_a_reason() -> None:
     taken["failures"] = dict.fromkeys(taken["failures"], 13)
     taken["late_ticks"] = taken["ticks"] = 100
     taken["threads_left_out"] = taken["waits_merged"] = 1
-    raw = reading.timeline_of(taken, watching_names.ThreadNames(), api._own_process(), {"gil": "no layout"})
+    raw = reading.timeline_of(taken, watching_names.ThreadNames(), own.own_process(), {"gil": "no layout"})
     assert set(raw.unknown) == set(taken["failures"])
     assert raw.unknown["gil"] == "no layout"
     assert all("EACCES" in reason for what, reason in raw.unknown.items() if what != "gil")

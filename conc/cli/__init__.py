@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from conc._version import __version__
 
-COMMANDS: tuple[str, ...] = ("compare", "probe")
+COMMANDS: tuple[str, ...] = ("compare", "probe", "watch")
 
 
 class UsageError(Exception):

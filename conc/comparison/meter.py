@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from conc import _core
 from conc.usage import Usage
 
 
@@ -99,11 +99,8 @@ def proportional_bytes(pid: int) -> int | None:
 
 
 def thread_count() -> int | None:
-    """Threads of this process, those unknown to Python among them; None where /proc does not tell."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return None
+    """Threads of this process, those unknown to Python among them; None where the system does not tell."""
+    return _core.task_count()
 
 
 def _kib_field(text: bytes, name: bytes) -> int | None:
@@ -115,15 +112,7 @@ def _kib_field(text: bytes, name: bytes) -> int | None:
 
 
 def _run_delay_s(threads: Iterable[int]) -> float | None:
-    """Seconds that threads of this process could have run but had no CPU; None where /proc does not tell."""
-    total_ns = 0
-    try:
-        for thread in threads:
-            descriptor = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                total_ns += int(os.read(descriptor, 128).split()[1])
-            finally:
-                os.close(descriptor)
-    except (OSError, IndexError, ValueError):
-        return None
-    return total_ns / 1e9
+    """Seconds that threads of this process could have run but had no CPU; None where that is not known of one."""
+    delays_ns = [_core.task_run_delay(thread) for thread in threads]
+    known_ns = [delay_ns for delay_ns in delays_ns if delay_ns is not None]
+    return sum(known_ns) / 1e9 if len(known_ns) == len(delays_ns) else None

@@ -1,82 +1,95 @@
-"""``conc.watch()``: what every thread of this process does, for as long as a block lasts."""
+"""``conc.watch()``: what every thread of a process does, for as long as a block lasts."""
 
 from __future__ import annotations
 
 import atexit
 import math
+import operator
 import os
-import platform
-import sys
 import threading
-import time
 import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
-from conc import _core
-from conc.watching import reading
-from conc.watching.names import ThreadNames, want_names, want_names_no_more
-from conc.watching.records import RawProcess, RawTimeline
+from conc._threading_shim import before_threads_are_joined, daemon_threads_allowed
+from conc.watching.family import Family
+from conc.watching.merging import merge, without
+from conc.watching.other import OtherProcess, check_may_be_watched
+from conc.watching.own import OwnProcess
+from conc.watching.places import PlaceSampler, Taken, as_places, look_here
+from conc.watching.records import RawTimeline
+from conc.watching.remote_places import look_at
 from conc.watching.timeline import Timeline
+from conc.watching.wait_rules import refine
 
 LONGEST_INTERVAL_S = 3600.0
 
 # A part of the descriptors that the process may have, so that the watch takes none that the program needs.
 _DESCRIPTOR_SHARE = 4
 _MOST_DESCRIPTORS = 1024
+_CHILD_DESCRIPTOR_SHARE = 8
+
+# Of so many children each is looked at as often as the watched process itself.
+_CHILDREN_AT_FULL_RATE = 4
 
 _on: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 
-def watch(interval: float = 0.001) -> Watch:
-    """See what every thread of this process does, and which ones wait for what, without disturbing them.
+def watch(pid: int | None = None, *, interval: float = 0.001, children: bool = False, where: bool = False) -> Watch:
+    """See what every thread of this process, or of another one, does, and which ones wait for what, undisturbed.
 
     A native thread that never takes the GIL looks at all others, for as long as the ``with`` block lasts. Watches may
     be nested, and several may be on at once: each has a thread of its own and knows nothing of the others.
 
     Args:
-        interval: seconds between two looks, above 0 and at most 3,600. Looking takes an eighth of a CPU at most: where
-            there are too many threads for that, the interval is doubled, and the timeline says so.
+        pid: another process to watch; None: this one. It takes the right to trace it (ptrace). It need not be a Python.
+        interval: seconds between two looks, above 0 and at most 3,600. Looking takes an eighth of a CPU at most for
+            each process: where there are too many threads for that, the interval is doubled, and the timeline says so.
+        children: watch the processes, too, that the watched one starts or has started, and those that they start.
+        where: also see in which lines of Python threads stand, some 20 times a second. Each look stops the interpreter
+            for a moment (``Timeline.raw.places_cost_ns``). With `pid` it takes CPython 3.14 or later on both sides.
 
     Returns:
         Watch: to be used in ``with``; a timeline when the block has ended.
 
     Raises:
-        TypeError: `interval` is not a number.
-        ValueError: `interval` is not above 0, or not finite, or longer than an hour.
+        TypeError: `interval` is not a number, or `pid` no whole number.
+        ValueError: `interval` is not above 0, or not finite, or longer than an hour; a `pid` below 1. When the block
+            begins: no lines of Python can be seen here, although `where` asks for them.
+        ProcessLookupError: when the block begins and there is no process `pid`, or it is hidden.
+        PermissionError: when the block begins and process `pid` may not be traced: the message says why, and the cure.
         OSError: when the block begins and the system has no thread to give (EAGAIN).
 
-    Source: the kernel, by each thread's CPU clock and its files in ``/proc/self/task``; the interpreter's own memory
-    for who holds the GIL. docs/watch.md says how, and what cannot be seen.
+    Source: the kernel, by each thread's CPU clock (of another process: ``schedstat``) and its files in
+    ``/proc/<pid>/task``; the interpreter's own memory for who holds the GIL. docs/watch.md says how, and what cannot be
+    seen.
     """
-    return Watch(_checked_interval(interval))
+    return Watch(_checked_pid(pid), _checked_interval(interval), bool(children), bool(where))
 
 
 class Watch(Timeline):
-    """A watch of this process: made by `watch`, on while its ``with`` block lasts, and a `Timeline` from then on.
+    """A watch: made by `watch`, on while its ``with`` block lasts, and a `Timeline` from then on.
 
     Inside the block all that a timeline can do raises RuntimeError.
     """
 
-    def __init__(self, interval_ns: int) -> None:
+    def __init__(self, pid: int | None, interval_ns: int, children: bool, where: bool) -> None:
+        self._summary = None
+        self._pid = pid
         self._interval_ns = interval_ns
-        self._names = ThreadNames()
-        self._watcher: _core.Watcher | None = None
+        self._children = children
+        self._where = where
+        self._seen: _Seen | None = None
         self._lock = threading.Lock()
-        self._seen: RawTimeline | None = None
-        self._blind: dict[str, str] = {}  # what is not seen of the GIL, and why
+        self._done: RawTimeline | None = None
 
     def __enter__(self) -> Self:
-        if self._watcher is not None:
+        if self._seen is not None:
             raise RuntimeError("this watch has begun before: each block needs a conc.watch() of its own")
-        want_names(self._names)
-        try:
-            tids = self._names.note_living(time.monotonic_ns())
-            layout, self._blind = _gil_layout()
-            self._watcher = _core.Watcher(self._interval_ns, tids, _descriptors(), layout)
-        except BaseException:
-            want_names_no_more(self._names)
-            raise
+        self._seen = _Seen(self._pid, self._interval_ns, self._children, self._where)
         _on.add(self)
         return self
 
@@ -85,17 +98,18 @@ class Watch(Timeline):
     ) -> None:
         self._end()
 
+    def __del__(self) -> None:
+        seen: _Seen | None = self.__dict__.get("_seen")
+        if seen is not None and self._done is None:
+            seen.abandon()
+
     def _end(self) -> None:
-        """Stop the sampler, and keep what it saw. Later calls, at the interpreter's exit for one, do nothing."""
+        """Stop looking, and keep what was seen. Later calls, at the interpreter's exit for one, do nothing."""
         with self._lock:
-            watcher = self._watcher
-            if watcher is None or self._seen is not None:
+            if self._seen is None or self._done is not None:
                 return
             _on.discard(self)
-            want_names_no_more(self._names)
-            self._names.note_living(time.monotonic_ns())
-            watcher.stop()
-            self._seen = reading.timeline_of(watcher.take(), self._names, _own_process(), self._blind)
+            self._done = self._seen.end()
 
     @property
     def raw(self) -> RawTimeline:
@@ -104,16 +118,99 @@ class Watch(Timeline):
         Raises:
             RuntimeError: the block has not ended.
         """
-        raw = self._seen
+        raw = self._done
         if raw is None:
             raise RuntimeError("a watch is a timeline when its block has ended: ask after the 'with' block, not inside")
         return raw
 
     def __repr__(self) -> str:
-        if self._seen is not None:
+        if self._done is not None:
             return super().__repr__()
-        state = "not begun" if self._watcher is None else "on"
+        state = "not begun" if self._seen is None else "on"
         return f"<conc.Watch every {self._interval_ns / 1e6:g} ms: {state}>"
+
+
+class _Seen:
+    """The parts of one watch, which look from the moment at which this is made: processes, and places."""
+
+    def __init__(self, pid: int | None, interval_ns: int, children: bool, where: bool) -> None:
+        self._interval_ns = interval_ns
+        self._places: PlaceSampler | None = None
+        self._family: Family | None = None
+        self._root = self._begin_root(pid)
+        try:
+            if where:
+                self._places = PlaceSampler(self._look_at_places())
+                self._places.start()
+            if children:
+                self._family = Family(self._root.pid, partial(_begin_child, interval_ns))
+                self._family.start()
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> RawTimeline:
+        """End all of them: what they saw, as one."""
+        looks = None if self._places is None else self._places.stop()
+        others, unknown, notes = ([], {}, []) if self._family is None else self._family.stop()
+        raw = without(self._root.end(), self._own_threads())
+        if looks is not None:
+            raw = replace(
+                raw,
+                places=as_places(looks.looks, raw.threads),
+                places_cost_ns=looks.cost_ns,
+                notes=(*raw.notes, *looks.notes),
+            )
+            raw = refine(raw)
+        raw = replace(raw, unknown={**raw.unknown, **unknown}, notes=(*raw.notes, *notes))
+        return merge(raw, others)
+
+    def abandon(self) -> None:
+        """End all of them without a word, and without waiting: for a watch that was dropped."""
+        for part in (self._root, self._places, self._family):
+            if part is not None:
+                part.abandon()
+
+    def _own_threads(self) -> set[int]:
+        """Those of our own process that are there to watch: they are no part of what was watched."""
+        if not isinstance(self._root, OwnProcess):
+            return set()
+        parts = [self._places, self._family]
+        own = {part.native_id for part in parts if part is not None and part.native_id is not None}
+        return own | (set() if self._family is None else self._family.watchers)
+
+    def _begin_root(self, pid: int | None) -> OwnProcess | OtherProcess:
+        if pid is None or pid == os.getpid():
+            return OwnProcess(self._interval_ns, _descriptors())
+        check_may_be_watched(pid)
+        return OtherProcess(pid, self._interval_ns, _descriptors())
+
+    def _look_at_places(self) -> Callable[[], Taken]:
+        if isinstance(self._root, OwnProcess):
+            return look_here()
+        return look_at(self._root.pid, self._root.version)
+
+
+def _begin_child(interval_ns: int, pid: int, count: int) -> OtherProcess | None:
+    """Of many, each is looked at less often: all of them together should not take the machine."""
+    often = 1 + count // _CHILDREN_AT_FULL_RATE
+    try:
+        return OtherProcess(pid, interval_ns * often, _descriptors() // _CHILD_DESCRIPTOR_SHARE)
+    except OSError:
+        return None  # it has ended, or the system has no thread to give: it is looked for again
+
+
+def _checked_pid(pid: object) -> int | None:
+    if pid is None:
+        return None
+    if isinstance(pid, bool) or not hasattr(pid, "__index__"):
+        raise TypeError(
+            f"pid must be a process's number, not {pid!r} (the interval is given by name: interval={pid!r})"
+        )
+    number = operator.index(cast(Any, pid))
+    if not 1 <= number < 1 << 31:
+        raise ValueError(f"pid must be at least 1 and below 2**31, not {pid!r}")
+    return number
 
 
 def _checked_interval(interval: object) -> int:
@@ -138,30 +235,12 @@ def _descriptors() -> int:
     return min(_MOST_DESCRIPTORS, limit // _DESCRIPTOR_SHARE)
 
 
-def _gil_layout() -> tuple[bytes | None, dict[str, str]]:
-    """Where the GIL is to be read, and what of it cannot be (as in `RawTimeline.unknown`)."""
-    layout = _core.gil_layout()
-    if isinstance(layout, bytes):
-        return layout, {}
-    learned = _core.learned_gil_layout()
-    if isinstance(learned, bytes):
-        return learned, {"gil_holder": f"{layout}; who waits for the GIL is seen, and not who has it"}
-    return None, {"gil": f"{layout}; and where threads wait for it could not be seen either: {learned}"}
-
-
-def _own_process() -> RawProcess:
-    is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
-    program = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return RawProcess(
-        pid=os.getpid(),
-        name=program if program not in ("", "-c", "-m") else "python",
-        gil=is_gil_enabled is None or bool(is_gil_enabled()),
-        python=platform.python_version(),
-    )
-
-
-@atexit.register
 def _end_all() -> None:
     """No watch goes on when the interpreter is taken down."""
     for one in list(_on):
         one._end()
+
+
+atexit.register(_end_all)
+if not daemon_threads_allowed():
+    before_threads_are_joined(_end_all)  # the interpreter waits for the threads that take places

@@ -131,6 +131,18 @@ conc_proc_run_delay(const char *text, size_t length, int64_t *ns)
     return conc_proc_schedstat(text, length, &on_cpu, ns);
 }
 
+bool
+conc_proc_next_child(struct conc_scan *scan, int *pid)
+{
+    struct conc_scan ahead = *scan;
+    uint64_t number;
+    if (conc_scan_number(&ahead, INT32_MAX, &number) != 0 || !conc_scan_char(&ahead, ' '))
+        return false;
+    *scan = ahead;
+    *pid = (int)number;
+    return true;
+}
+
 /* A blank and a number as the kernel writes addresses: "0x", then 1 to 16 digits of the base 16. */
 static bool
 take_address(struct conc_scan *scan, uint64_t *value)

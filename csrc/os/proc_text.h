@@ -48,6 +48,9 @@ int conc_proc_schedstat(const char *text, size_t length, int64_t *cpu_ns, int64_
  * kernel does not count it and all three are 0. */
 int conc_proc_run_delay(const char *text, size_t length, int64_t *ns);
 
+/* Takes the next process of a task's `children` ("12 345 "). False at the end, also at a number that was cut there. */
+bool conc_proc_next_child(struct conc_scan *scan, int *pid);
+
 enum conc_task_syscall_kind {
     CONC_SYSCALL_RUNNING,               /* it could run: in the program or in the kernel */
     CONC_SYSCALL_BLOCKED,               /* it waits in the system call `number` */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* python/watch_type.c - conc._core.Watcher: the sampler of this process's threads (watch/sampler.h). */
+/* python/watch_type.c - conc._core.Watcher: the sampler of a process's threads (watch/sampler.h). */
 #include "python/core.h"
 
 #include <errno.h>
@@ -66,14 +66,14 @@ take_tids(PyObject *sequence, int **tids)
 
 /* 0, or -1 with an exception; without a layout there is no reader. */
 static int
-open_reader(WatcherObject *self, PyObject *bytes)
+open_reader(WatcherObject *self, int pid, PyObject *bytes)
 {
     struct conc_gil_layout layout;
     if (bytes == Py_None)
         return 0;
     if (conc_gil_layout_from_bytes(bytes, &layout) < 0)
         return -1;
-    int err = conc_gil_reader_open(&self->reader, 0, &layout);
+    int err = conc_gil_reader_open(&self->reader, pid, &layout);
     if (err != 0)
         conc_raise("read who has the GIL", err);
     return err == 0 ? 0 : -1;
@@ -96,12 +96,12 @@ start(WatcherObject *self, struct conc_sampler_attr *attr)
 static PyObject *
 watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"interval_ns", "tids", "descriptors", "layout", "segments", NULL};
+    static char *keywords[] = {"interval_ns", "tids", "descriptors", "layout", "segments", "pid", NULL};
     long long interval_ns;
     PyObject *sequence, *layout = Py_None;
-    int descriptors, segments = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LOi|Oi:Watcher", keywords, &interval_ns, &sequence, &descriptors,
-                                     &layout, &segments))
+    int descriptors, segments = 0, pid = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LOi|Oii:Watcher", keywords, &interval_ns, &sequence, &descriptors,
+                                     &layout, &segments, &pid))
         return NULL;
     if (interval_ns <= 0)
         return PyErr_Format(PyExc_ValueError, "interval_ns must be above 0, not %lld", interval_ns);
@@ -112,12 +112,13 @@ watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     WatcherObject *self = (WatcherObject *)type->tp_alloc(type, 0);
     struct conc_sampler_attr attr = {
         .interval_ns = interval_ns,
+        .pid = pid,
         .descriptors = descriptors,
         .segment_room = segments,
         .tids = tids,
         .tid_count = (int)count,
     };
-    if (self != NULL && (open_reader(self, layout) < 0 || start(self, &attr) < 0))
+    if (self != NULL && (open_reader(self, pid, layout) < 0 || start(self, &attr) < 0))
         Py_CLEAR(self);
     conc_free(tids);
     return (PyObject *)self;
@@ -181,6 +182,12 @@ watcher_ended(PyObject *op, void *Py_UNUSED(closure))
     return PyBool_FromLong(conc_sampler_ended(WatcherObject_CAST(op)->sampler));
 }
 
+static PyObject *
+watcher_native_id(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(conc_sampler_tid(WatcherObject_CAST(op)->sampler));
+}
+
 static PyMethodDef watcher_methods[] = {
     {"stop", watcher_stop, METH_NOARGS, stop_doc},
     {"take", watcher_take, METH_NOARGS, take_doc},
@@ -189,12 +196,14 @@ static PyMethodDef watcher_methods[] = {
 
 static PyGetSetDef watcher_getset[] = {
     {"ended", watcher_ended, NULL, PyDoc_STR("Whether it was stopped, or stayed behind at a fork."), NULL},
+    {"native_id", watcher_native_id, NULL, PyDoc_STR("The kernel's id of its thread, which may have ended."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot watcher_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Watcher(interval_ns, tids, descriptors, layout=None, segments=0)\n--\n\n"
-                          "A thread that looks at all others, without the interpreter, until stop().")},
+    {Py_tp_doc, PyDoc_STR("Watcher(interval_ns, tids, descriptors, layout=None, segments=0, pid=0)\n--\n\n"
+                          "A thread that looks at all others, or at those of another process, without the interpreter,\n"
+                          "until stop(). `layout`: where the process keeps its GILs; None: they are not seen.")},
     {Py_tp_new, watcher_new},
     {Py_tp_traverse, watcher_traverse},
     {Py_tp_dealloc, watcher_dealloc},

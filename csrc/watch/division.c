@@ -6,8 +6,6 @@
  */
 #include "watch/division.h"
 
-#include <stdbool.h>
-
 static bool
 waits(const struct conc_doing *doing)
 {
@@ -54,4 +52,39 @@ conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_do
     add(&division, &running, ran_ns);
     add(&division, now, after_ns);
     return division;
+}
+
+struct conc_division
+conc_divide_behind(int64_t ns, int64_t ran_ns, int64_t delayed_ns, bool moved, const struct conc_doing *before,
+                   const struct conc_doing *now, const struct conc_doing *waited)
+{
+    if (waits(now) && moved)
+        return conc_divide(ns, ran_ns, delayed_ns, before, now, waited);
+    struct conc_division division = {.count = 0};
+    if (waits(now)) {
+        add(&division, now, ns);
+        return division;
+    }
+    /* It is on a CPU, or wants to be. What it did since the clock last moved, the next move tells; how long it waited before,
+     * nobody does. */
+    const struct conc_doing running = conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
+    const struct conc_doing runnable = conc_doing_plainly(CONC_WATCH_RUNNABLE, CONC_WATCH_NONE);
+    int64_t open_ns = ns - ran_ns - delayed_ns;
+    if (waits(before))
+        add(&division, before, open_ns / 2);
+    add(&division, &runnable, delayed_ns);
+    add(&division, &running, ran_ns);
+    /* So long the clock stands still for none but those that wait for a CPU. */
+    if (!waits(before) && open_ns > CONC_DIVISION_BEHIND_NS)
+        add(&division, &runnable, open_ns);
+    return division;
+}
+
+int64_t
+conc_division_ns(const struct conc_division *division)
+{
+    int64_t ns = 0;
+    for (int i = 0; i < division->count; i++)
+        ns += division->parts[i].ns;
+    return ns;
 }

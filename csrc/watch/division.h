@@ -5,6 +5,7 @@
 #ifndef CONC_WATCH_DIVISION_H
 #define CONC_WATCH_DIVISION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "watch/states.h"
@@ -25,5 +26,17 @@ struct conc_division {
  * at most `ns`. `waited` is what the thread waited for of late, of state 0 when it did not. */
 struct conc_division conc_divide(int64_t ns, int64_t ran_ns, int64_t delayed_ns, const struct conc_doing *before,
                                  const struct conc_doing *now, const struct conc_doing *waited);
+
+/* The longest that the clock of a thread on a CPU stands still for others: the scheduler's tick, 10 ms where it is slowest,
+ * and some. */
+#define CONC_DIVISION_BEHIND_NS INT64_C(25000000)
+
+/* The same by a clock that is behind while a thread is on a CPU (schedstat, of another process): what is settled by now. It
+ * may be less than `ns`, and what is left belongs to the time until the next look. `moved`: the clock or the delay did. */
+struct conc_division conc_divide_behind(int64_t ns, int64_t ran_ns, int64_t delayed_ns, bool moved,
+                                        const struct conc_doing *before, const struct conc_doing *now,
+                                        const struct conc_doing *waited);
+
+int64_t conc_division_ns(const struct conc_division *division);
 
 #endif

@@ -16,6 +16,18 @@
 /* The switches stand at the end of `status`, behind the user's groups and masks of all CPUs. */
 #define STATUS_TEXT 8192
 
+/* Whether the thread is there, although a file of it is not. */
+static bool
+lives(struct conc_watch_files *files, struct conc_watched *watched, enum conc_watch_file file)
+{
+    int64_t cpu_ns;
+    if (files->pid == 0)
+        return conc_task_clock_read(watched->tid, &cpu_ns) == 0;
+    char text[STAT_TEXT];
+    return file != CONC_WATCH_STAT &&
+           conc_watch_files_read(files, &watched->kept, watched->tid, CONC_WATCH_STAT, text, sizeof(text)) > 0;
+}
+
 /* Reads the file: bytes, -ESRCH: the thread is gone, or another error, after which the file is not read again. */
 static int64_t
 read_file(struct conc_watch_files *files, struct conc_watched *watched, enum conc_watch_file file, char *text,
@@ -24,8 +36,7 @@ read_file(struct conc_watch_files *files, struct conc_watched *watched, enum con
     int64_t n = conc_watch_files_read(files, &watched->kept, watched->tid, file, text, size);
     if (n != -ESRCH)
         return n;
-    int64_t cpu_ns;
-    if (files->pid != 0 || conc_task_clock_read(watched->tid, &cpu_ns) != 0)
+    if (!lives(files, watched, file))
         return -ESRCH;
     conc_watch_files_refuse(files, file, -ENOENT);
     return -ENOENT;
@@ -41,10 +52,13 @@ conc_watch_look_cpu(struct conc_watch_files *files, struct conc_watched *watched
     return n < 0 ? (int)n : conc_proc_schedstat(text, (size_t)n, cpu_ns, &delay_ns);
 }
 
-/* Ready to run: it does when its clock moves while we look. */
+/* Ready to run: it does when its clock moves while we look. That of another process's thread may be behind: whether it ran is
+ * found out from how it moves later (conc_divide_behind). */
 static struct conc_doing
 ready(struct conc_watch_files *files, struct conc_watched *watched)
 {
+    if (files->pid != 0)
+        return conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
     int64_t first = 0, second = 0;
     bool moves = conc_watch_look_cpu(files, watched, &first) == 0 &&
                  conc_watch_look_cpu(files, watched, &second) == 0 && (first != second || first != watched->now.cpu_ns);
@@ -201,6 +215,17 @@ conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watch
         return false;
     watched->now.run_delay_ns = *delay_ns;
     return true;
+}
+
+int
+conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns, int64_t *delay_ns)
+{
+    char text[SCHEDSTAT_TEXT];
+    int64_t n = read_file(files, watched, CONC_WATCH_SCHEDSTAT, text, sizeof(text));
+    int err = n < 0 ? (int)n : conc_proc_schedstat(text, (size_t)n, cpu_ns, delay_ns);
+    if (err == 0)
+        watched->now.run_delay_ns = *delay_ns;
+    return err;
 }
 
 bool

@@ -20,6 +20,10 @@ int conc_watch_look_cpu(struct conc_watch_files *files, struct conc_watched *wat
 /* How long it waited for a CPU so far: into now.run_delay_ns, and given; false: not known. */
 bool conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watched, int64_t *delay_ns);
 
+/* Both at once, for a thread of another process. -ESRCH: it is gone; other errors: not known. */
+int conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns,
+                          int64_t *delay_ns);
+
 /* The CPU that it runs on, and who it is: false when it is gone, or when another thread has got its id. */
 bool conc_watch_look_place(struct conc_watch_files *files, struct conc_watched *watched);
 

@@ -176,11 +176,56 @@ know_what_it_does(struct conc_watched *watched, const struct conc_doing *doing, 
         watched->end_ns = now_ns;
 }
 
+/* What is new of the run delay that the system tells. One that has not moved is not told before the thread runs. */
+static int64_t
+new_delay(struct conc_watched *watched, int64_t delay_ns)
+{
+    int64_t told_ns = watched->delay_told_ns;
+    if (delay_ns == told_ns)
+        return 0;
+    int64_t fresh_ns = told_ns == CONC_WATCH_NOT_KNOWN ? 0 : delay_ns - told_ns - watched->delay_given_ns;
+    watched->delay_told_ns = delay_ns;
+    watched->delay_given_ns = 0;
+    return fresh_ns > 0 ? fresh_ns : 0;
+}
+
+/* A thread of another process, whose clock is behind while it runs. False: it is gone. */
+static bool
+look_at_other(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
+{
+    int64_t cpu_ns = watched->now.cpu_ns, delay_ns = watched->delay_told_ns;
+    int err = conc_watch_look_times(&record->files, watched, &cpu_ns, &delay_ns);
+    if (err == -ESRCH || cpu_ns < watched->now.cpu_ns)
+        return false;
+    bool moved = cpu_ns != watched->now.cpu_ns || delay_ns != watched->delay_told_ns;
+    int64_t now_ns = conc_now_ns(), ns = now_ns - watched->seen_ns;
+    int64_t ran_ns = cpu_ns - watched->now.cpu_ns, delayed_ns = new_delay(watched, delay_ns);
+    watched->now.cpu_ns = cpu_ns;
+    if (ran_ns > ns)
+        ran_ns = ns;
+    if (delayed_ns > ns - ran_ns)
+        delayed_ns = ns - ran_ns;
+    struct conc_doing doing = watched->doing;
+    if ((moved || doing.state != CONC_WATCH_NOT_RUNNING || its_turn || err != 0) &&
+        conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
+        return false;
+    struct conc_division division =
+        conc_divide_behind(ns, ran_ns, delayed_ns, moved, &watched->doing, &doing, &watched->waited);
+    int64_t settled_ns = conc_division_ns(&division);
+    if (settled_ns > 0)
+        add_division(record, watched, &division, watched->seen_ns + settled_ns);
+    know_what_it_does(watched, &doing, now_ns);
+    watched->seen_ns += settled_ns;
+    return true;
+}
+
 /* False: the thread is gone. The time is taken with each thread's clock: the sampler itself may be off its CPU in the
  * middle of a look. */
 static bool
 look_at(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
 {
+    if (record->files.pid != 0)
+        return look_at_other(record, watched, its_turn);
     int64_t cpu_ns;
     if (conc_watch_look_cpu(&record->files, watched, &cpu_ns) != 0 || cpu_ns < watched->now.cpu_ns)
         return false;
@@ -440,6 +485,17 @@ look_once(struct conc_watch_record *record, int64_t now_ns, bool last)
     record->last_ns = record->end_ns = now_ns;
 }
 
+/* Time of a thread of another process that the next look would have divided. */
+static void
+settle(struct conc_watch_record *record, struct conc_watched *watched, int64_t now_ns)
+{
+    struct conc_division division = {.parts = {{watched->doing, now_ns - watched->seen_ns}}, .count = 1};
+    if (record->files.pid == 0 || division.parts[0].ns <= 0)
+        return;
+    add_division(record, watched, &division, now_ns);
+    watched->seen_ns = now_ns;
+}
+
 void
 conc_record_look(struct conc_watch_record *record, int64_t now_ns)
 {
@@ -452,6 +508,8 @@ conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
     look_once(record, now_ns, true);
     record->end_ns = conc_now_ns();
     conc_holds_finish(&record->holds, now_ns);
+    for (int32_t i = 0; i < record->threads.alive_count; i++)
+        settle(record, record->threads.alive[i], now_ns);
     for (int32_t i = 0; i < record->threads.alive_count && i < MOST_CLOSE; i++)
         conc_watch_look_closely(&record->files, record->threads.alive[i]);
     conc_record_close_files(record);

@@ -190,6 +190,12 @@ conc_sampler_record(const struct conc_sampler *sampler)
     return &sampler->record;
 }
 
+int
+conc_sampler_tid(const struct conc_sampler *sampler)
+{
+    return sampler->record.own_tid;
+}
+
 int64_t
 conc_sampler_cost_ns(const struct conc_sampler *sampler)
 {

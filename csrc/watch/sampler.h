@@ -39,6 +39,9 @@ bool conc_sampler_ended(const struct conc_sampler *sampler);
 /* [borrowed] until conc_sampler_free(), of an ended one. In the child of a fork it tells of the parent until the fork. */
 const struct conc_watch_record *conc_sampler_record(const struct conc_sampler *sampler);
 
+/* Native id of its thread, which may have ended. */
+int conc_sampler_tid(const struct conc_sampler *sampler);
+
 /* CPU time of its thread, of an ended one. */
 int64_t conc_sampler_cost_ns(const struct conc_sampler *sampler);
 

@@ -33,6 +33,21 @@ test_stat_of_a_task(void)
 }
 
 static void
+test_children_of_a_task(void)
+{
+    struct conc_scan scan = conc_scan_over(TEXT("7 41 32"));
+    int pid = 0;
+    CHECK(conc_proc_next_child(&scan, &pid));
+    CHECK_EQ(pid, 7);
+    CHECK(conc_proc_next_child(&scan, &pid));
+    CHECK_EQ(pid, 41);
+    CHECK(!conc_proc_next_child(&scan, &pid));          /* it may be cut */
+    CHECK_EQ(pid, 41);
+    scan = conc_scan_over(TEXT("2147483648 1 "));
+    CHECK(!conc_proc_next_child(&scan, &pid));
+}
+
+static void
 test_lines(void)
 {
     int64_t bytes = 0;
@@ -212,6 +227,7 @@ main(void)
     test_counts_of_a_task();
     test_system_call_of_a_task();
     test_shares_of_a_time();
+    test_children_of_a_task();
     test_lines();
     test_single_numbers();
     test_steal();

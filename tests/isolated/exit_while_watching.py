@@ -13,7 +13,7 @@ inside = threading.Event()
 
 
 def watch_for_ever() -> None:
-    with conc.watch(0.0005):
+    with conc.watch(interval=0.0005):
         inside.set()
         threading.Event().wait()
 
@@ -24,7 +24,7 @@ if kind == "daemon":
 elif kind == "dropped":
     conc.watch().__enter__()
 else:
-    watch = conc.watch(0.0005)
+    watch = conc.watch(interval=0.0005)
     watch.__enter__()
 print("watching", flush=True)
 if kind == "system-exit":

@@ -58,7 +58,7 @@ def judge_child(watch: conc.Watch) -> bool:
 
 
 def fork_and_judge() -> None:
-    with conc.watch(0.0005) as watch:
+    with conc.watch(interval=0.0005) as watch:
         time.sleep(0.02)
         pid = os.fork()
         if pid == 0:

@@ -90,6 +90,8 @@ class _Field(_Method):
 def _watch_attribute(cls: type, path: str, attribute: str, seen: set[str]) -> Any:
     original = inspect.getattr_static(cls, attribute, _MISSING)
     own = attribute in vars(cls)
+    while isinstance(original, _Method) and not own:  # inherited from a class that is watched already
+        original = original.original
     if original is _MISSING or hasattr(type(original), "__set__"):
         setattr(cls, attribute, _Field(path, attribute, original, seen))
     else:

@@ -282,6 +282,7 @@ def commands_run() -> None:
         assert conc.cli.main(["probe", "--root", "/nonexistent"]) == 2
         assert conc.cli.main(["compare", "math:isqrt", "--range", "4", "--lanes", "sequential", "--repeats", "1"]) == 0
         assert conc.cli.main(["compare", "math:nonexistent", "--range", "4"]) == 2
+        assert conc.cli.main(["watch"]) == 2
         refused(SystemExit, conc.cli.main, ["nonexistent"])
     assert output.getvalue()
 

@@ -16,13 +16,13 @@ from conc import _core
 from conc.watching.records import Place
 
 
-@covers("conc.watch", "conc.Watch", "conc.Watch.*", "conc._core.Watcher", "conc._core.Watcher.*")
+@covers("conc.watch", "conc.Watch", "conc.Watch.raw", "conc._core.Watcher", "conc._core.Watcher.*")
 def watch() -> None:
-    refused(ValueError, conc.watch, 0)
-    refused(TypeError, conc.watch, "1")
-    watched = conc.watch(0.001)
+    refused(ValueError, conc.watch, 0)  # no process has that number
+    refused(TypeError, conc.watch, interval="1")
+    watched = conc.watch(interval=0.001)
     refused(RuntimeError, getattr, watched, "raw")
-    with watched, conc.watch(0.002):
+    with watched, conc.watch(interval=0.002):
         thread = threading.Thread(target=int)
         thread.start()
         thread.join()
@@ -70,7 +70,7 @@ def touch(record: Any) -> None:
 
 @covers("conc.watching.records.*")
 def records_of_a_watch() -> None:
-    with conc.watch(0.001) as watched:
+    with conc.watch(interval=0.001) as watched:
         pass
     touch(watched.raw)
     touch(Place(0, 0, ()))

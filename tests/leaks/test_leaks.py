@@ -8,6 +8,7 @@ import pytest
 import scenarios_actors
 import scenarios_gil  # noqa: F401 - it fills the table
 import scenarios_processes  # noqa: F401 - it fills the table
+import scenarios_remote  # noqa: F401 - it fills the table
 import scenarios_results  # noqa: F401 - it fills the table
 import scenarios_stalls  # noqa: F401 - it fills the table
 import scenarios_watch  # noqa: F401 - it fills the table

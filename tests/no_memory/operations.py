@@ -793,7 +793,7 @@ def stall_guard_start() -> Steps:
 @operation
 def watch() -> Steps:
     def look() -> conc.Watch:
-        with conc.watch(0.001) as watched:
+        with conc.watch(interval=0.001) as watched:
             time.sleep(0.005)
         return watched
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from abc import abstractmethod
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
+from conc import _core
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.meter import anonymous_bytes
 
@@ -91,7 +91,7 @@ class PoolLane(Lane):
         alive = 0
         if patience_s is not None:
             deadline = time.monotonic() + patience_s
-            while (alive := sum(map(_is_alive, self._thread_ids))) and time.monotonic() < deadline:
+            while (alive := sum(map(_core.task_lives, self._thread_ids))) and time.monotonic() < deadline:
                 time.sleep(0.005)
         self._pool = None
         return alive
@@ -104,7 +104,3 @@ class PoolLane(Lane):
         else:
             self.memory_per_actor_bytes = (after - before) // self.workers
             self.memory_note = "growth of resident memory by starting the threads, for each"
-
-
-def _is_alive(thread_id: int) -> bool:
-    return os.path.exists(f"/proc/self/task/{thread_id}")

@@ -1,0 +1,195 @@
+"""The processes that a watched one starts, and those that they start: found while they come, each watched by itself.
+
+A thread of Python's looks now and then which children there are (the kernel lists them for each thread). A process that
+begins and ends between two looks is not seen. One that executes another program is watched anew from then on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from conc import _core
+from conc._threading_shim import daemon_threads_allowed
+from conc.watching.records import RawTimeline
+
+THREAD_NAME = "conc-children"
+PERIOD_S = 0.02
+MOST_PROCESSES = 256
+
+_SHARE = 0.01
+"""Of the time, that looking may cost."""
+
+_STUB_NS = 50_000_000
+"""What a process did before it executed its program is left out when it took no longer."""
+
+_SETTLING_S = 1.0
+"""For so long a process is looked at anew: its program may just begin."""
+
+
+class Part(Protocol):
+    """The watch of one process."""
+
+    @property
+    def begin_ns(self) -> int:
+        """When it began."""
+
+    @property
+    def watcher_id(self) -> int:
+        """Native id of the thread of ours that watches it."""
+
+    def image(self) -> object:
+        """What the process runs now: equal as long as it is the same program. None: it has ended."""
+
+    def end(self) -> RawTimeline:
+        """End it."""
+
+
+class _Child:
+    """One process, and the watches of the programs that it executed one after the other."""
+
+    def __init__(self, part: Part, image: object, now_s: float) -> None:
+        self.part: Part | None = part
+        self.image = image
+        self.began_s = now_s
+        self.done: list[tuple[int, RawTimeline]] = []
+
+    def finish_part(self) -> None:
+        if self.part is not None:
+            self.done.append((self.part.begin_ns, self.part.end()))
+            self.part = None
+
+    def timelines(self) -> list[RawTimeline]:
+        """What it did before it executed its program is no row of its own, unless it took long."""
+        kept = []
+        for index, (begin_ns, raw) in enumerate(self.done):
+            is_last = index + 1 == len(self.done)
+            if is_last or self.done[index + 1][0] - begin_ns > _STUB_NS:
+                kept.append(raw)
+        return kept
+
+
+class Family:
+    """The descendants of process `root`, from start() to stop()."""
+
+    def __init__(
+        self,
+        root: int,
+        begin: Callable[[int, int], Part | None],
+        *,
+        period_s: float = PERIOD_S,
+        most: int = MOST_PROCESSES,
+        children_of: Callable[[int], Iterable[int]] = _core.process_children,
+        start_ticks_of: Callable[[int], int | None] = _core.process_start_ticks,
+    ) -> None:
+        """`begin(pid, count)` begins to watch a process, when `count` others are watched; None: it is gone."""
+        self._root = root
+        self._begin = begin
+        self._asked_s = self._period_s = self._slowest_s = period_s
+        self._most = most
+        self._children_of, self._start_ticks_of = children_of, start_ticks_of
+        self.watchers: set[int] = set()
+        """Native ids of the threads of ours that watch them, or did."""
+        self._alive: dict[tuple[int, int], _Child] = {}
+        self._ended: list[_Child] = []
+        self._left_out: set[tuple[int, int]] = set()
+        self._unknown: str | None = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=daemon_threads_allowed())
+
+    @property
+    def native_id(self) -> int | None:
+        """Of the thread that looks for children; None before it has begun."""
+        return self._thread.native_id
+
+    def start(self) -> None:
+        """Watch those that there are, and go on in a thread."""
+        self._look()
+        self._thread.start()
+
+    def abandon(self) -> None:
+        """Nobody wants to know any more what was seen. The thread ends by itself, and the watches with it."""
+        self._end.set()
+
+    def stop(self) -> tuple[list[RawTimeline], dict[str, str], list[str]]:
+        """End: what each process did, what is not known and why, and notes."""
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for child in self._alive.values():
+            child.finish_part()
+        family = [*self._ended, *self._alive.values()]
+        self._alive.clear()
+        unknown = {} if self._unknown is None else {"children": self._unknown}
+        raws = [raw for child in family for raw in child.timelines()]
+        return sorted(raws, key=lambda raw: raw.begin_ns), unknown, self._notes()
+
+    def _run(self) -> None:
+        while not self._end.wait(self._period_s):
+            self._look()
+
+    def _look(self) -> None:
+        now_s, began_s = time.monotonic(), time.thread_time()
+        found = self._descendants()
+        self._period_s = max(self._asked_s, (time.thread_time() - began_s) / _SHARE)
+        self._slowest_s = max(self._slowest_s, self._period_s)
+        for key, child in list(self._alive.items()):
+            if key not in found:
+                child.finish_part()
+                self._ended.append(self._alive.pop(key))
+            elif now_s - child.began_s < _SETTLING_S:
+                self._look_at_image(key[0], child)
+        for key in sorted(found - self._alive.keys() - self._left_out, key=lambda key: (key[1], key[0])):
+            self._add(key, now_s)
+
+    def _descendants(self) -> set[tuple[int, int]]:
+        """(pid, when it began) of each that lives: an id is given anew."""
+        found: set[tuple[int, int]] = set()
+        parents = [self._root]
+        while parents and self._unknown is None:
+            try:
+                for pid in self._children_of(parents.pop()):
+                    ticks = self._start_ticks_of(pid)
+                    if ticks is not None and (pid, ticks) not in found:
+                        found.add((pid, ticks))
+                        parents.append(pid)
+            except OSError as error:
+                self._unknown = f"children cannot be listed here: {error.strerror}"
+        return found
+
+    def _add(self, key: tuple[int, int], now_s: float) -> None:
+        if len(self._alive) + len(self._ended) >= self._most:
+            self._left_out.add(key)
+            return
+        part = self._begin_part(key[0])
+        if part is not None:
+            self._alive[key] = _Child(part, part.image(), now_s)
+
+    def _begin_part(self, pid: int) -> Part | None:
+        part = self._begin(pid, len(self._alive))
+        if part is not None:
+            self.watchers.add(part.watcher_id)
+        return part
+
+    def _look_at_image(self, pid: int, child: _Child) -> None:
+        if child.part is None:
+            return
+        image = child.part.image()
+        if image is None or image == child.image:
+            return
+        child.finish_part()
+        child.part = self._begin_part(pid)
+        child.image = None if child.part is None else child.part.image()
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self._left_out:
+            notes.append(f"{len(self._left_out)} processes were not watched: {self._most} are the most")
+        if self._slowest_s > 2 * self._asked_s:
+            notes.append(
+                f"children were looked for each {self._slowest_s:.3g} s at times, since a look takes long: "
+                "those that lived shorter may be missing"
+            )
+        return notes

@@ -1,0 +1,182 @@
+"""Which processes are found, which of their parts are kept, and what is said of the rest."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+from threads_support import until
+
+from conc.watching.family import Family
+from conc.watching.records import Holds, RawProcess, RawTimeline, Segments, Totals, Waits
+
+MS = 1_000_000
+
+
+def timeline(pid: int, begin_ns: int) -> RawTimeline:
+    return RawTimeline(
+        begin_ns=begin_ns,
+        end_ns=begin_ns,
+        begin_unix_ns=0,
+        interval_ns=1,
+        rates=((0, 1),),
+        ticks=0,
+        late_ticks=0,
+        cost_cpu_ns=0,
+        resolution_ns=1,
+        processes=(RawProcess(pid, "p", None),),
+        threads=(),
+        segments=Segments([], [], [], [], [], [], [], []),
+        holds=Holds([], [], [], [], []),
+        waits=Waits([], [], [], []),
+        totals=Totals([], [], [], []),
+    )
+
+
+@dataclass
+class Machine:
+    """Processes as the system would tell of them."""
+
+    children: dict[int, list[int]] = field(default_factory=dict)
+    ticks: dict[int, int] = field(default_factory=dict)
+    images: dict[int, object] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    clock: itertools.count[int] = field(default_factory=lambda: itertools.count(0, MS))
+
+    def start(self, pid: int, parent: int, ticks: int = 1) -> None:
+        self.children.setdefault(parent, []).append(pid)
+        self.ticks[pid] = ticks
+
+    def end(self, pid: int) -> None:
+        del self.ticks[pid]
+
+    def family(self, **options: int) -> Family:
+        return Family(
+            1,
+            self.begin,
+            period_s=0.001,
+            children_of=lambda pid: self.children.get(pid, []),
+            start_ticks_of=self.ticks.get,
+            **options,
+        )
+
+    def begin(self, pid: int, count: int) -> Part | None:
+        if pid in self.refused:
+            return None
+        self.begun.append(pid)
+        return Part(self, pid, next(self.clock), count)
+
+
+@dataclass
+class Part:
+    machine: Machine
+    pid: int
+    begin_ns: int
+    count: int
+
+    @property
+    def watcher_id(self) -> int:
+        return 1000 + self.pid
+
+    def image(self) -> object:
+        return self.machine.images.get(self.pid, "first") if self.pid in self.machine.ticks else None
+
+    def end(self) -> RawTimeline:
+        return timeline(self.pid, self.begin_ns)
+
+
+def pids(family: Family) -> list[int]:
+    return [raw.processes[0].pid for raw in family.stop()[0]]
+
+
+def test_children_and_theirs_are_found_whenever_they_come() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.start(3, parent=2)
+    family = machine.family()
+    family.start()
+    assert machine.begun == [2, 3]
+    machine.start(4, parent=3)
+    until(lambda: 4 in machine.begun, "the new one is found")
+    assert family.watchers == {1002, 1003, 1004}
+    assert pids(family) == [2, 3, 4]
+
+
+def test_one_that_ends_is_kept_and_its_number_may_be_anothers() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    family = machine.family()
+    family._look()
+    machine.end(2)
+    family._look()
+    machine.ticks[2] = 9
+    family._look()
+    assert machine.begun == [2, 2]
+    assert pids(family) == [2, 2]
+
+
+def test_what_it_was_before_it_executed_its_program_is_no_row() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    family = machine.family()
+    family._look()
+    machine.images[2] = "program"
+    family._look()
+    family._look()
+    assert machine.begun == [2, 2]
+    assert pids(family) == [2]
+
+
+def test_one_that_did_something_else_for_long_is_two_rows() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    family = machine.family()
+    family._look()
+    machine.clock = itertools.count(60 * MS, MS)
+    machine.images[2] = "program"
+    family._look()
+    assert pids(family) == [2, 2]
+
+
+def test_one_that_is_gone_before_it_is_watched_is_looked_for_again() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.refused.add(2)
+    family = machine.family()
+    family._look()
+    machine.refused.clear()
+    family._look()
+    assert pids(family) == [2]
+
+
+def test_there_is_a_bound_and_it_is_said() -> None:
+    machine = Machine()
+    for pid in range(2, 7):
+        machine.start(pid, parent=1)
+    family = machine.family(most=3)
+    family._look()
+    family._look()
+    raws, unknown, notes = family.stop()
+    assert len(raws) == 3
+    assert unknown == {}
+    assert notes == ["2 processes were not watched: 3 are the most"]
+
+
+def test_where_children_are_not_listed_it_is_said() -> None:
+    def refuse(_pid: int) -> list[int]:
+        raise OSError(38, "Function not implemented")
+
+    family = Family(1, Machine().begin, children_of=refuse)
+    family.start()
+    assert family.stop() == ([], {"children": "children cannot be listed here: Function not implemented"}, [])
+
+
+def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 0.1])
+    monkeypatch.setattr("conc.watching.family.time.thread_time", lambda: next(times))
+    family = Machine().family()
+    family._look()
+    assert family._period_s == pytest.approx(10.0)
+    assert "each 10 s at times" in family.stop()[2][0]
