@@ -8,7 +8,7 @@ A script says in comments at its top what must come of it:
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
     # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | 10000threads (any number)
-    # alone: because it takes times, it runs while no other script does
+    # alone: because it takes times, it runs while no other script of its test run does, nor another such one of others
     # outlived: by child processes, which end by themselves
 
 A directive followed by [word] holds for the cases with that word alone. A line "figure: name value unit" of a script's
@@ -18,6 +18,7 @@ output is taken out of it and shown at the end of the test run.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import itertools
 import os
@@ -36,6 +37,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "isolated"
 # taken once: while scripts are started by several threads, pytest changes its own at each test
+ALONE_LOCK = Path(
+    os.environ.get("CONC_ALONE_LOCK") or FOLDER.parent.parent / "build" / "alone.lock"
+)  # of all test runs
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER / "support")}
 LIMIT_S = 30
 PF_EXITING = 4  # include/linux/sched.h: it has called exit, and has no memory any more
@@ -184,6 +188,14 @@ def run(case: Case, limit_s: float = LIMIT_S) -> Ended:
         left = _end_session(process.pid, LIMIT_S if case.outlived or hung else 0)  # aborting takes a moment
     figures = tuple(re.findall(r"^figure: (.*)$", stdout, re.M))
     return Ended(process.returncode, re.sub(r"^figure: .*\n", "", stdout, flags=re.M), stderr, figures, hung, left)
+
+
+def run_alone(case: Case) -> Ended:
+    """Run a script that takes times, while no other test run on this machine runs one."""
+    ALONE_LOCK.parent.mkdir(exist_ok=True)
+    with ALONE_LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed
+        return run(case)
 
 
 def _abort(process: subprocess.Popen[str]) -> tuple[str, str]:
