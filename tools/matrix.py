@@ -7,7 +7,7 @@ then the quick suite runs (without tests marked `slow` or `once`; the whole one 
 with the check that the GIL stayed off, and, from CPython 3.13 on, once more inside a subinterpreter with its own GIL.
 
 Most tests wait most of the time, so several runs go on at once (--jobs; by default one a CPU, at most three). Each
-has temporary files and hypothesis's examples of its own; scripts that take times keep out of each other's way by
+has temporary files of its own; scripts that take times keep out of each other's way by
 themselves (tests/isolated_scripts.py). The output of a run is shown whole when it has ended.
 """
 
@@ -127,7 +127,11 @@ def run_tests(run: Run, made: Future[Path]) -> Cell:
         process = subprocess.Popen(
             ["timeout", "--kill-after=30", str(TIMEOUT_S), *command],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": folder, "HYPOTHESIS_STORAGE_DIRECTORY": f"{folder}/hypothesis"},
+            env={
+                **os.environ,
+                "TMPDIR": folder,
+                "HYPOTHESIS_STORAGE_DIRECTORY": str(python.parent.parent / "hypothesis"),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )
