@@ -249,7 +249,7 @@ def describe_process(pid: int) -> str:
     lines = [f"process {pid}: name, state, CPU ticks, kernel function, system call and arguments of its threads"]
     for task in sorted(Path(f"/proc/{pid}/task").glob("*"), key=lambda path: int(path.name)):
         stat = _read(task / "stat").rpartition(")")[2].split()
-        state, ticks = (stat[0], int(stat[11]) + int(stat[12])) if stat else ("?", 0)
+        state, ticks = (stat[0], int(stat[11]) + int(stat[12])) if len(stat) > 12 else ("ended meanwhile", 0)
         facts = (_read(task / "comm"), state, ticks, _read(task / "wchan"), _read(task / "syscall"))
         lines.append(f"  thread {task.name}: " + ", ".join(map(str, facts)))
     if (gdb := shutil.which("gdb")) is not None:
