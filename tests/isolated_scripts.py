@@ -8,7 +8,7 @@ A script says in comments at its top what must come of it:
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
     # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | 10000threads (any number)
-    # alone: because it takes times, it runs while no other script does
+    # alone: because it takes times, it runs while no other script of its test run does, nor another such one of others
     # outlived: by child processes, which end by themselves
 
 A directive followed by [word] holds for the cases with that word alone. A line "figure: name value unit" of a script's
@@ -18,6 +18,7 @@ output is taken out of it and shown at the end of the test run.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import itertools
 import os
@@ -36,6 +37,9 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "isolated"
 # taken once: while scripts are started by several threads, pytest changes its own at each test
+ALONE_LOCK = Path(
+    os.environ.get("CONC_ALONE_LOCK") or FOLDER.parent.parent / "build" / "alone.lock"
+)  # of all test runs
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER / "support")}
 LIMIT_S = 30
 PF_EXITING = 4  # include/linux/sched.h: it has called exit, and has no memory any more
@@ -186,6 +190,14 @@ def run(case: Case, limit_s: float = LIMIT_S) -> Ended:
     return Ended(process.returncode, re.sub(r"^figure: .*\n", "", stdout, flags=re.M), stderr, figures, hung, left)
 
 
+def run_alone(case: Case) -> Ended:
+    """Run a script that takes times, while no other test run on this machine runs one."""
+    ALONE_LOCK.parent.mkdir(exist_ok=True)
+    with ALONE_LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed
+        return run(case)
+
+
 def _abort(process: subprocess.Popen[str]) -> tuple[str, str]:
     """faulthandler answers SIGABRT with the stack of every Python thread, in the script and in what it forked."""
     os.killpg(process.pid, signal.SIGABRT)
@@ -237,7 +249,7 @@ def describe_process(pid: int) -> str:
     lines = [f"process {pid}: name, state, CPU ticks, kernel function, system call and arguments of its threads"]
     for task in sorted(Path(f"/proc/{pid}/task").glob("*"), key=lambda path: int(path.name)):
         stat = _read(task / "stat").rpartition(")")[2].split()
-        state, ticks = (stat[0], int(stat[11]) + int(stat[12])) if stat else ("?", 0)
+        state, ticks = (stat[0], int(stat[11]) + int(stat[12])) if len(stat) > 12 else ("ended meanwhile", 0)
         facts = (_read(task / "comm"), state, ticks, _read(task / "wchan"), _read(task / "syscall"))
         lines.append(f"  thread {task.name}: " + ", ".join(map(str, facts)))
     if (gdb := shutil.which("gdb")) is not None:

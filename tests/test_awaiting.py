@@ -20,7 +20,10 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 UVLOOP = pytest.param(
     "uvloop",
-    marks=pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed here"),
+    marks=[
+        pytest.mark.main_interpreter("uvloop"),
+        pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed here"),
+    ],
 )
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from isolated_scripts import LIMIT_S, Case, Ended, all_cases, missing, read_cases, run
+from isolated_scripts import LIMIT_S, Case, Ended, all_cases, missing, read_cases, run, run_alone
 
 CASES = all_cases()
 
@@ -40,7 +40,7 @@ def reasons(case: Case) -> list[str]:
 def test_script(case: Case, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
     if why := reasons(case):
         pytest.skip(why[0])
-    ended = run(case) if case.alone else request.getfixturevalue("crowd")[case.name].result()
+    ended = run_alone(case) if case.alone else request.getfixturevalue("crowd")[case.name].result()
     record_property("isolated case", case.name)
     for figure in ended.figures:
         record_property("isolated figure", figure)

@@ -150,11 +150,13 @@ def assert_agrees_with_model(text: str) -> None:
         assert _core.cpulist_parse(text) == expected
 
 
+@pytest.mark.once
 @given(st.text(alphabet="0123456789,-\n x", max_size=20))
 def test_cpulist_near_misses(text: str) -> None:
     assert_agrees_with_model(text)
 
 
+@pytest.mark.once
 @given(st.text(max_size=20))
 def test_cpulist_any_text(text: str) -> None:
     try:
@@ -166,6 +168,7 @@ def test_cpulist_any_text(text: str) -> None:
         assert_agrees_with_model(text)
 
 
+@pytest.mark.once
 @given(st.sets(st.integers(0, 65535), max_size=50))
 def test_cpulist_reads_what_list_text_writes(members: set[int]) -> None:
     assert _core.cpulist_parse(list_text(tuple(sorted(members)))) == sorted(members)

@@ -137,6 +137,7 @@ def test_a_row_without_memory_of_its_own_has_nothing_to_compare_with() -> None:
     assert any("node 8 has no memory of its own" in reason for reason in verdict.reasons)
 
 
+@pytest.mark.once
 @given(st.floats(1.0, 3.0), st.floats(0.0, 0.1))
 def test_the_verdict_never_contradicts_its_interval(ratio: float, spread: float) -> None:
     topology = conc.memory.topology(TREES / "two-node")
@@ -200,6 +201,7 @@ def test_noise_makes_no_edges() -> None:
     assert find_edges(curve, TOLD) == ()
 
 
+@pytest.mark.once
 @given(st.lists(st.floats(0.1, 1000.0), max_size=40))
 def test_rising_is_the_nearest_sequence_that_never_falls(values: list[float]) -> None:
     fitted = rising(values)
@@ -209,6 +211,7 @@ def test_rising_is_the_nearest_sequence_that_never_falls(values: list[float]) ->
     assert rising(fitted) == pytest.approx(fitted)
 
 
+@pytest.mark.once
 @given(st.lists(st.floats(0.5, 500.0), min_size=0, max_size=40))
 def test_edges_rise_whatever_the_curve(latencies: list[float]) -> None:
     curve = [(4096 * (i + 1), ns) for i, ns in enumerate(latencies)]

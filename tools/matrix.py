@@ -1,10 +1,14 @@
 """Runs the tests on every interpreter that can be had, and prints what ran, what did not, and why.
 
-    python tools/matrix.py [--whole NAME|all] [--offline] [NAME ...]
+    python tools/matrix.py [--whole NAME|all] [--offline] [--jobs N] [NAME ...]
 
 For each interpreter of tools/interpreters: conc is built in place and installed into an environment below build/matrix,
 then the quick suite runs (without tests marked `slow` or `once`; the whole one for --whole), on a free-threaded build
 with the check that the GIL stayed off, and, from CPython 3.13 on, once more inside a subinterpreter with its own GIL.
+
+Most tests wait most of the time, so several runs go on at once (--jobs; by default one a CPU, at most three). Each
+has temporary files of its own; scripts that take times keep out of each other's way by
+themselves (tests/isolated_scripts.py). The output of a run is shown whole when it has ended.
 """
 
 from __future__ import annotations
@@ -16,7 +20,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +31,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 1500
+MOST_JOBS = 3  # more only make the tests' own limits of time a matter of luck
+INSIDE = "own-GIL subint."
 QUICK = ("-m", "not once and not slow")
 # from 6.156 on hypothesis has a native part, which no subinterpreter loads and few interpreters have a wheel of
 CONSTRAINTS = "hypothesis<6.156\n"
@@ -38,9 +47,31 @@ class Cell:
     how: str
     outcome: str
     detail: str
+    elapsed_s: float | None = None
+    cpu_s: float | None = None  # of all its processes
 
     def __str__(self) -> str:
-        return f"{self.name:<14} {self.version:<8} {self.how:<15} {self.outcome:<8} {self.detail}"
+        times = [f"{'-' if time_s is None else format(time_s, '.0f'):>6}" for time_s in (self.elapsed_s, self.cpu_s)]
+        return f"{self.name:<14} {self.version:<8} {self.how:<15} {' '.join(times)} {self.outcome:<8} {self.detail}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A cell that is to be filled: pytest's program and options."""
+
+    interpreter: dict[str, Any]
+    how: str
+    program: tuple[str, ...]  # after the python
+    options: tuple[str, ...]
+
+
+_console = threading.Lock()
+
+
+def show(text: str) -> None:
+    """Print what belongs together."""
+    with _console:
+        print(text, flush=True)
 
 
 def interpreters(names: list[str], offline: bool) -> list[dict[str, Any]]:
@@ -58,7 +89,7 @@ def run(command: list[str], **variables: str) -> None:
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode != 0:
-        print(done.stdout)
+        show(f"\n=== {' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
         raise subprocess.CalledProcessError(done.returncode, command)
 
 
@@ -83,51 +114,77 @@ def environment(interpreter: dict[str, Any]) -> Path:
     return python
 
 
-def test(interpreter: dict[str, Any], how: str, program: list[str], options: list[str]) -> Cell:
-    """One run of pytest."""
-    name, version = interpreter["name"], interpreter["version"]
-    command = [*program, "-q", "-p", "no:cacheprovider", "-W", "error", *options]
-    print(f"\n=== {name} ({version}), {how}: {' '.join(command)}", flush=True)
-    begin = time.monotonic()
-    lines: list[str] = []
-    with subprocess.Popen(
-        ["timeout", "--kill-after=30", str(TIMEOUT_S), *command],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
-    seconds = time.monotonic() - begin
-    counts = next((line.strip("= \n") for line in reversed(lines) if re.search(r"\d+ passed", line)), "no test ran")
-    passed = process.returncode == 0 and "passed" in counts
-    detail = f"{counts}, {seconds:.0f} s in all{'' if passed else f', exit status {process.returncode}'}"
-    return Cell(name, version, how, "passed" if passed else "FAILED", detail)
-
-
-def cells(interpreter: dict[str, Any], whole: bool, made: Future[Path] | None) -> list[Cell]:
-    """Every run on one interpreter; `made` is its environment, None where there is no interpreter."""
-    name, version = interpreter["name"], interpreter["version"]
-    if made is None:
-        return [Cell(name, "-", "-", "skipped", interpreter["origin"])]
+def run_tests(run: Run, made: Future[Path]) -> Cell:
+    """One run of pytest in the environment that is made for it; what it printed is shown in the end."""
+    name, version = run.interpreter["name"], run.interpreter["version"]
     try:
-        python = str(made.result())
+        python = made.result()
     except subprocess.CalledProcessError as error:
-        return [Cell(name, version, "installation", "FAILED", str(error))]
+        return Cell(name, version, run.how, "FAILED", f"no environment: {error}")
+    command = [str(python), *run.program, "-q", "-p", "no:cacheprovider", "-W", "error", *run.options]
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="conc-matrix-") as folder, tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            ["timeout", "--kill-after=30", str(TIMEOUT_S), *command],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TMPDIR": folder,
+                "HYPOTHESIS_STORAGE_DIRECTORY": str(python.parent.parent / "hypothesis"),
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        told = output.read()
+    elapsed_s, cpu_s = time.monotonic() - begin, usage.ru_utime + usage.ru_stime
+    times = f"{elapsed_s:.0f} s, {cpu_s:.0f} s of CPU"
+    show(f"\n=== {name} ({version}), {run.how}, {times}: {' '.join(command)}\n{told}")
+    counts = next(
+        (line.strip("= ") for line in reversed(told.splitlines()) if re.search(r"\d+ passed", line)), "none ran"
+    )
+    passed = process.returncode == 0 and "passed" in counts
+    detail = counts if passed else f"{counts}, exit status {process.returncode}"
+    return Cell(name, version, run.how, "passed" if passed else "FAILED", detail, elapsed_s, cpu_s)
+
+
+def plan(interpreter: dict[str, Any], whole: bool, done: bool) -> Iterator[Run | Cell]:
+    """What is to be run on one interpreter, and what is not and why; with `done` nothing, since it has had it."""
+    name, version = interpreter["name"], interpreter["version"]
+    if interpreter["path"] is None:
+        yield Cell(name, "-", "-", "skipped", interpreter["origin"])
+        return
+    if done:
+        yield Cell(name, version, "whole, GIL on", "skipped", "has had the whole suite")
+        return
     gil = "GIL off" if interpreter["free_threaded"] else "GIL on"
-    suite = f"{'whole' if whole else 'quick'}, {gil}"
-    done = [test(interpreter, suite, [python, "-m", "pytest"], [] if whole else [*QUICK])]
-    inside = "own-GIL subint."
+    yield Run(interpreter, f"{'whole' if whole else 'quick'}, {gil}", ("-m", "pytest"), () if whole else QUICK)
     if tuple(map(int, version.split(".")[:2])) < (3, 13):
         reason = "datetime, which hypothesis and pytest import, loads there since 3.13 (see tests/isolated for 3.12)"
-        return [*done, Cell(name, version, inside, "skipped", reason)]
-    if interpreter["debug"]:
-        return [*done, Cell(name, version, inside, "skipped", "as in the release build of that version")]
-    runner = str(ROOT / "tools" / "in_subinterpreter.py")
-    return [*done, test(interpreter, inside, [python, runner], [*QUICK])]
+        yield Cell(name, version, INSIDE, "skipped", reason)
+    elif interpreter["debug"]:
+        yield Cell(name, version, INSIDE, "skipped", "as in the release build of that version")
+    else:
+        yield Run(interpreter, INSIDE, (str(ROOT / "tools" / "in_subinterpreter.py"),), QUICK)
+
+
+def fill(planned: list[Run | Cell], jobs: int) -> list[Cell]:
+    """All runs, `jobs` at a time, as soon as their environments are there: these are made one after the other."""
+    wanted = {entry.interpreter["name"]: entry.interpreter for entry in planned if isinstance(entry, Run)}
+    with ThreadPoolExecutor(1) as builder, ThreadPoolExecutor(jobs) as runners:
+        made = {name: builder.submit(environment, interpreter) for name, interpreter in wanted.items()}
+        filled: dict[int, Future[Cell]] = {}
+        for place, entry in sorted(enumerate(planned), key=lambda pair: _is_short(pair[1])):
+            if isinstance(entry, Run):
+                filled[place] = runners.submit(run_tests, entry, made[entry.interpreter["name"]])
+        return [entry if isinstance(entry, Cell) else filled[place].result() for place, entry in enumerate(planned)]
+
+
+def _is_short(entry: Run | Cell) -> bool:
+    """Short runs come last, so that the jobs end at about the same time."""
+    return entry.how == INSIDE
 
 
 def main(arguments: list[str]) -> int:
@@ -135,23 +192,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--whole", metavar="NAME", default="", help="the whole suite on this one, or on all")
     parser.add_argument("--done", metavar="NAME", default="", help="not on this one: it has had the whole suite")
     parser.add_argument("--offline", action="store_true", help="only interpreters that are here or in the cache")
+    parser.add_argument("--jobs", type=int, metavar="N", help=f"runs at once; by default the CPUs, at most {MOST_JOBS}")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of tools/interpreters; by default all")
     options = parser.parse_args(arguments)
-    table: list[Cell] = []
+    jobs = min(len(os.sched_getaffinity(0)), MOST_JOBS) if options.jobs is None else options.jobs
+    if jobs < 1:
+        parser.error(f"--jobs {jobs}: at least one run must go on")
     chosen = interpreters(options.names, options.offline)
-    with ThreadPoolExecutor(1) as ahead:  # one environment after the other, while others are under test
-        made = {
-            entry["name"]: ahead.submit(environment, entry)
-            for entry in chosen
-            if entry["path"] is not None and entry["name"] != options.done
-        }
-        for entry in chosen:
-            name = entry["name"]
-            if name == options.done:
-                table.append(Cell(name, entry["version"], "whole, GIL on", "skipped", "has had the whole suite"))
-            else:
-                table += cells(entry, options.whole in (name, "all"), made.get(name))
-    print("\n=== matrix")
+    planned = [
+        entry
+        for interpreter in chosen
+        for entry in plan(
+            interpreter, options.whole in (interpreter["name"], "all"), interpreter["name"] == options.done
+        )
+    ]
+    begin = time.monotonic()
+    table = fill(planned, jobs)
+    print(f"\n=== matrix: {time.monotonic() - begin:.0f} s, {jobs} at a time; below, seconds, and seconds of CPU")
     for cell in table:
         print(cell)
     outcomes = [cell.outcome for cell in table]

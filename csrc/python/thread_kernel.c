@@ -43,8 +43,8 @@ call_back(struct conc_kernel_run *run)
     if (!conc_roster_enter(run->roster))
         return;                         /* the interpreter goes, and the callbacks with it */
     conc_attachment_wait(&attachment, run->interp);
-    conc_roster_leave(run->roster);
     conc_attach(&attachment);
+    conc_roster_leave(run->roster);     /* not before: CPython's wait for a turn goes on when a subinterpreter is gone */
     ThreadObject *owner = run->owner;
     if (conc_thread_enter_active(owner) < 0)
         PyErr_WriteUnraisable((PyObject *)owner);

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import work
 from server import NAME as SERVER
@@ -39,10 +37,8 @@ class Gate:
     def __init__(self) -> None:
         self._open = threading.Event()
         self._reached = threading.Event()
-        self._native_id = 0
 
     def wait(self) -> bool:
-        self._native_id = threading.get_native_id()
         self._reached.set()
         return self._open.wait()
 
@@ -50,19 +46,8 @@ class Gate:
         self._open.set()
 
     def until_somebody_waits(self) -> None:
-        """Return once a thread sleeps here and no longer needs the GIL: two looks see the same sleep."""
+        """Return once a thread is here, on its way to sleep."""
         self._reached.wait()
-        before, now = -1, self._sleeps()
-        while now is None or now != before:
-            time.sleep(0.002)  # it may run meanwhile
-            before, now = -1 if now is None else now, self._sleeps()
-
-    def _sleeps(self) -> int | None:
-        """How often it has gone to sleep; None while it does not."""
-        status = Path(f"/proc/self/task/{self._native_id}/status").read_text()
-        if "State:\tS" not in status:
-            return None
-        return int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
 
 
 @contextmanager

@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # Told that the call begins, it looks until the main thread sleeps or has computed for 20 ms; it says when it signalled.
 HELPER = """
@@ -48,9 +51,10 @@ class Interrupter:
     def order(self, native_id: int = 0) -> None:
         """To be called right before the main thread's call, or in what it waits for.
 
-        The other threads of the script must be blocked without the GIL: nothing but its call then puts the main thread
-        to sleep. With a `native_id` the signal goes to that thread.
+        The other threads must be blocked, or about to be, which is waited for: with nobody else at the GIL
+        nothing but its call puts the main thread to sleep. With a `native_id` the signal goes to that thread.
         """
+        _until_the_others_sleep()
         with open(self.orders, "w") as pipe:
             pipe.write(f"{native_id}\n")
 
@@ -58,6 +62,28 @@ class Interrupter:
         """When the last signal was sent, on the clock of time.monotonic_ns()."""
         assert self._helper.stdout is not None
         return int(self._helper.stdout.readline())
+
+
+def _until_the_others_sleep() -> None:
+    """Return once all other threads of the process sleep and none waits for the GIL: two looks see the same sleeps."""
+    before, now = None, _sleeps()
+    while now is None or now != before:
+        time.sleep(0.002)  # who waits for the GIL has it now, and who is runnable runs
+        before, now = now, _sleeps()
+
+
+def _sleeps() -> dict[str, str] | None:
+    """How often each other thread has gone to sleep, by its id; None while one does not sleep."""
+    times = {}
+    for name in set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())}:
+        try:
+            status = Path(f"/proc/self/task/{name}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None  # it ended meanwhile
+        if "State:\tS" not in status:
+            return None
+        times[name] = status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]
+    return times
 
 
 @contextmanager
