@@ -39,6 +39,14 @@ def share(raw: RawTimeline, name: str, *wanted: State | Reason) -> float:
     return hit / sum(spent.values())
 
 
+def waited_share(raw: RawTimeline, name: str, *wanted: Reason) -> float:
+    """The part of a thread's waiting that was for any of these: what it did not wait, the machine made of it."""
+    waits = {
+        reason: ns for (state, reason), ns in times(raw, thread_named(raw, name)).items() if state == State.NOT_RUNNING
+    }
+    return sum(waits.get(reason, 0) for reason in wanted) / sum(waits.values())
+
+
 def wanted_of(kind: type, wanted: tuple[State | Reason, ...]) -> set[Any]:
     """Those of `wanted` that are of this kind: the numbers of both overlap."""
     return {one for one in wanted if isinstance(one, kind)}
