@@ -7,6 +7,7 @@ import errno
 import functools
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -157,26 +158,8 @@ def test_another_users_process_takes_a_right() -> None:
         done = subprocess.run(
             [sys.executable, "-c", program, str(pid)], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
         )
-    assert "ptrace(2)" in done.stdout
-    assert "user 0's and this is user 65534" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("scope", "euid", "words"),
-    [
-        ("1", 1000, "ptrace_scope is 1"),
-        ("2", 1000, "CAP_SYS_PTRACE"),
-        ("3", 0, "everybody"),
-        (None, 0, "PR_SET_DUMPABLE"),
-    ],
-)
-def test_the_advice_names_what_is_in_the_way(
-    monkeypatch: pytest.MonkeyPatch, scope: str | None, euid: int, words: str
-) -> None:
-    monkeypatch.setattr(layouts, "yama_scope", lambda: scope)
-    monkeypatch.setattr(os, "geteuid", lambda: euid)
-    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result([0, 0, 0, 0, euid, 0, 0, 0, 0, 0]))
-    assert words in layouts.permission_advice(os.getpid())
+    assert "takes the right to trace it" in done.stdout
+    assert re.search(r"runs as user \S+ \(0\), and this one as user \S+ \(65534\)", done.stdout), done.stdout
 
 
 def test_refusals_of_the_system_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conc import _core
+from conc.watching import permission
 from conc.watching.elf import Elf, ElfError, read_elf
 
 _HEAD_BYTES = 256
@@ -175,41 +176,12 @@ def _explained(pid: int) -> Iterator[None]:
     except (ProcessLookupError, FileNotFoundError) as error:
         raise ProcessLookupError(errno.ESRCH, f"there is no process {pid}, or it has ended") from error
     except PermissionError as error:
-        raise PermissionError(error.errno, permission_advice(pid)) from error
+        raise PermissionError(
+            error.errno, f"reading process {pid} takes the right to trace it: {permission.trace_refusal(pid)}"
+        ) from error
     except OSError as error:
         if not Path(f"/proc/{pid}").exists():
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended") from error
         if error.errno == errno.EFAULT:
             raise UnknownLayout(f"process {pid} has no interpreter where its files say: {error}") from error
         raise
-
-
-def permission_advice(pid: int) -> str:
-    """Why this process may not read the memory of `pid`, as far as can be told, and what to do."""
-    advice = f"reading the memory of process {pid} takes the right to trace it (ptrace(2)): "
-    try:
-        owner = Path(f"/proc/{pid}").stat().st_uid
-    except OSError:
-        owner = None
-    if owner is not None and owner != os.geteuid() and os.geteuid() != 0:
-        return advice + f"it is user {owner}'s and this is user {os.geteuid()}: run as that user, or as root"
-    scope = yama_scope()
-    if scope in ("1", "2") and os.geteuid() != 0:
-        return advice + (
-            f"kernel.yama.ptrace_scope is {scope}: run as root or with CAP_SYS_PTRACE, start the process from conc "
-            "(conc watch -- SCRIPT), or set it to 0 (sysctl -w kernel.yama.ptrace_scope=0)"
-        )
-    if scope == "3":
-        return advice + "kernel.yama.ptrace_scope is 3, which forbids it to everybody until the next boot"
-    return advice + (
-        "the process protects itself (prctl PR_SET_DUMPABLE, a changed user or capabilities), or a sandbox forbids "
-        "process_vm_readv: run as root with CAP_SYS_PTRACE (docker run --cap-add=SYS_PTRACE)"
-    )
-
-
-def yama_scope() -> str | None:
-    """The kernel's `kernel.yama.ptrace_scope`; None where there is no such restriction."""
-    try:
-        return Path("/proc/sys/kernel/yama/ptrace_scope").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
