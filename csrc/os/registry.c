@@ -8,6 +8,7 @@
 
 #include "os/park.h"
 #include "os/thread_exit.h"
+#include "os/thread_stack.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -18,7 +19,12 @@ static struct {
     int init_err;                           /* set inside once */
     _Atomic(ptrdiff_t) exit_offset;         /* set inside once */
     atomic_bool parks_on_two;               /* set inside once */
-} registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+    struct conc_thread_stacks thread_stacks;
+} registry = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .once = PTHREAD_ONCE_INIT,
+    .thread_stacks.lock = PTHREAD_MUTEX_INITIALIZER,
+};
 
 static void
 before_fork(void)
@@ -48,8 +54,9 @@ after_fork_in_child(void)
 static void
 install(void)
 {
-    atomic_store(&registry.exit_offset, conc_thread_exit_learn());
     atomic_store(&registry.parks_on_two, conc_park_learn_two());
+    conc_thread_stacks_init(&registry.thread_stacks);
+    atomic_store(&registry.exit_offset, conc_thread_exit_learn());
     registry.init_err = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -76,6 +83,12 @@ bool
 conc_registry_parks_on_two(void)
 {
     return atomic_load_explicit(&registry.parks_on_two, memory_order_relaxed);
+}
+
+struct conc_thread_stacks *
+conc_registry_thread_stacks(void)
+{
+    return &registry.thread_stacks;
 }
 
 void

@@ -34,6 +34,9 @@ ptrdiff_t conc_registry_exit_offset(void);
 /* Whether the kernel lets a thread wait on two words (os/park.h); false as well when conc_registry_init() was not called. */
 bool conc_registry_parks_on_two(void);
 
+/* The stacks that threads use one after the other (os/thread_stack.h); for it alone. */
+struct conc_thread_stacks *conc_registry_thread_stacks(void);
+
 void conc_registry_add_fork_hook(struct conc_fork_hook *hook);
 void conc_registry_remove_fork_hook(struct conc_fork_hook *hook);
 

@@ -17,7 +17,8 @@
 ptrdiff_t conc_thread_exit_learn(void);
 
 /* The kernel's id of a thread that was created and neither joined nor detached yet, known before it has run; 0 when it is
- * gone; -ENOSYS where that cannot be known. */
+ * gone; -ENOSYS where that cannot be known. It may be asked of a detached thread as well for as long as its stack is there
+ * (os/thread_stack.h). */
 int conc_thread_exit_id(unsigned long ident);
 
 /* Waits until the kernel has let go of it: 0, -ETIMEDOUT; -EINTR by a signal or an interrupt (os/interrupt.h); -ENOSYS as

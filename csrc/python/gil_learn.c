@@ -83,13 +83,13 @@ learn(uint64_t *low, uint64_t *high)
 {
     struct waiter waiter = {.interp = PyInterpreterState_Get()};
     struct conc_os_thread_attr attr = {.block_signals = true};
-    unsigned long ident;
-    int err = conc_os_thread_create(&attr, wait_for_gil, &waiter, &ident);
+    struct conc_os_thread thread;
+    int err = conc_os_thread_create(&attr, wait_for_gil, &waiter, &thread);
     if (err < 0)
         return err;
     err = see(&waiter, low, high);
-    CONC_BEGIN_DETACHED             /* uses: ident; the thread waits for what we let go of */
-    conc_os_thread_join(ident);
+    CONC_BEGIN_DETACHED             /* uses: thread; the thread waits for what we let go of */
+    conc_os_thread_join(&thread, 0);
     CONC_END_DETACHED
     return err;
 }

@@ -353,6 +353,7 @@ start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
         if (conc_thread_place_parse(self->place, &place) < 0)
             return -1;
         self->parsed_place = &place;
+        attr->reuse_stack = false;          /* its pages may be on another node */
         attr->prepare = get_ready;
     }
     attr->prepare_arg = self;
@@ -372,6 +373,7 @@ start_listed(ThreadObject *self)
     PyObject *keeper;
     struct conc_thread_attr attr = {
         .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
+        .reuse_stack = true,
         .name = system_name(self, &keeper),
         .detach = conc_detach_python,
     };

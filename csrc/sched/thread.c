@@ -43,6 +43,7 @@ struct conc_thread {
 
     atomic_int native_id;                   /* 0 until known */
     atomic_ulong ident;                     /* 0 until known */
+    struct conc_thread_stack *stack;        /* of os/thread.h; set before PHASE_BEGUN, then constant */
     atomic_llong began_ns;                  /* 0 until it runs */
     atomic_llong attach_wait_ns;            /* added to by the thread alone */
     struct conc_thread_usage last;          /* written before `ended` */
@@ -94,14 +95,29 @@ conc_thread_take(struct conc_thread *thread)
     conc_ref_take(&thread->refs);
 }
 
+static struct conc_os_thread
+os_thread_of(struct conc_thread *thread)
+{
+    return (struct conc_os_thread){atomic_load(&thread->ident), thread->stack};
+}
+
+/* Its last figure, if it has ended. */
+static int64_t
+faults_of(struct conc_thread *thread)
+{
+    return conc_completion_done(&thread->ended) ? thread->last.task.minor_faults : CONC_USAGE_UNKNOWN;
+}
+
 void
 conc_thread_release(struct conc_thread *thread)
 {
     if (!conc_ref_drop(&thread->refs))
         return;
     /* A thread of this process that nobody has waited for frees its stack by itself. */
-    if (atomic_load(&thread->life) == life_here(PHASE_BEGUN) && atomic_load(&thread->reap) != REAP_GONE)
-        conc_os_thread_detach(atomic_load(&thread->ident));
+    if (atomic_load(&thread->life) == life_here(PHASE_BEGUN) && atomic_load(&thread->reap) != REAP_GONE) {
+        const struct conc_os_thread left = os_thread_of(thread);
+        conc_os_thread_detach(&left, faults_of(thread));
+    }
     conc_free(thread);
 }
 
@@ -192,20 +208,21 @@ conc_thread_start(struct conc_thread *thread, const struct conc_thread_attr *att
         return -EALREADY;
     set_up(thread, attr);
     conc_ref_take(&thread->refs);           /* the thread's own */
-    const struct conc_os_thread_attr os_attr = {attr->stack_size, attr->block_signals};
-    unsigned long ident;
-    int err = conc_os_thread_create(&os_attr, thread_main, thread, &ident);
+    const struct conc_os_thread_attr os_attr = {attr->stack_size, attr->block_signals, attr->reuse_stack};
+    struct conc_os_thread made;
+    int err = conc_os_thread_create(&os_attr, thread_main, thread, &made);
     if (err != 0) {
         conc_thread_release(thread);
         reset(thread);
         return err;
     }
-    err = wait_until_known(thread, attr, ident);
+    err = wait_until_known(thread, attr, made.ident);
     if (err != 0) {
-        conc_os_thread_join(ident);
+        conc_os_thread_join(&made, CONC_USAGE_UNKNOWN);
         reset(thread);
         return err;
     }
+    thread->stack = made.stack;
     /* From here on others may wait for it, and free what `ident` names. */
     atomic_store(&thread->life, life_here(PHASE_BEGUN));
     return 0;
@@ -349,12 +366,12 @@ end_turn(struct conc_thread *thread, enum reap next)
 static int
 wait_gone(struct conc_thread *thread, int64_t deadline_ns)
 {
-    unsigned long ident = atomic_load(&thread->ident);
-    int err = conc_thread_exit_wait(ident, deadline_ns);
+    const struct conc_os_thread awaited = os_thread_of(thread);
+    int err = conc_thread_exit_wait(awaited.ident, deadline_ns);
     if (err == -ENOSYS)        /* nearly the same: the join that follows waits for the rest, which is short */
         err = conc_completion_wait(&thread->ended, deadline_ns);
     if (err == 0) {
-        conc_os_thread_join(ident);
+        conc_os_thread_join(&awaited, faults_of(thread));
         /* The kernel's word comes some steps before it counts the thread no more, and a fork now would be one with
          * threads: commonly it is gone by the time that we are awake. */
         conc_task_wait_gone(atomic_load(&thread->native_id));

@@ -23,6 +23,7 @@ struct conc_thread;
 
 struct conc_thread_attr {
     size_t stack_size;          /* bytes; 0 = the default */
+    bool reuse_stack;           /* of the default size: one that an earlier thread has used will do */
     bool block_signals;         /* threads that never run Python take no signals */
     const char *name;           /* for the operating system's tools, cut at what it takes; NULL: the creator's stays */
     void (*entry)(struct conc_thread *thread, void *arg);

@@ -326,7 +326,10 @@ conc_worker_start(struct conc_pool *pool, unsigned index)
     conc_completion_init(&start.begun);
     worker->start = &start;
     conc_ref_take(&pool->refs);
-    const struct conc_os_thread_attr attr = {pool->attr.stack_size, pool->attr.block_signals};
+    const struct conc_os_thread_attr attr = {
+        .stack_size = pool->attr.stack_size,
+        .block_signals = pool->attr.block_signals,
+    };
     int err = conc_os_thread_start(&attr, worker_main, worker);
     if (err == 0) {
         conc_wait_begun(&start.begun, &pool->attr.detach);

@@ -26,7 +26,7 @@ struct conc_sampler {
     const int *tids;                    /* [borrowed] until `begun` */
     int tid_count;
     int64_t cost_ns;                    /* by lock */
-    unsigned long ident;                /* of the thread */
+    struct conc_os_thread thread;
     bool ended;                         /* of who stops it, or of the child of a fork */
 };
 
@@ -149,7 +149,7 @@ conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler **o
     sampler->fork_hook = (struct conc_fork_hook){lock_for_fork, unlock_after_fork, end_in_child, NULL, NULL};
     conc_registry_add_fork_hook(&sampler->fork_hook);
     const struct conc_os_thread_attr thread_attr = {.block_signals = true};
-    int err = conc_os_thread_create(&thread_attr, sampler_main, sampler, &sampler->ident);
+    int err = conc_os_thread_create(&thread_attr, sampler_main, sampler, &sampler->thread);
     if (err != 0) {
         discard(sampler);
         return err;
@@ -158,7 +158,7 @@ conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler **o
         ;                               /* a signal: it is handled when the caller is back */
     if (sampler->begin_err != 0) {
         err = sampler->begin_err;
-        conc_os_thread_join(sampler->ident);
+        conc_os_thread_join(&sampler->thread, 0);
         discard(sampler);
         return err;
     }
@@ -174,7 +174,7 @@ conc_sampler_stop(struct conc_sampler *sampler)
     /* release: pairs with the thread's look at it. */
     atomic_store_explicit(&sampler->stop, 1, memory_order_release);
     conc_unpark(&sampler->stop, 1);
-    conc_os_thread_join(sampler->ident);
+    conc_os_thread_join(&sampler->thread, 0);
     sampler->ended = true;
 }
 

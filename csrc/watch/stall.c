@@ -46,7 +46,7 @@ struct conc_stall {
     int output, signal, stacks;
     uintptr_t handler;
     uint32_t generation;                /* of forks */
-    unsigned long ident;                /* the watcher's */
+    struct conc_os_thread watcher;
 
     _Atomic(uint64_t) beats;            /* written by the loop's thread */
     _Atomic(uint64_t) answers;          /* by the voice */
@@ -425,10 +425,10 @@ conc_stall_open(struct conc_stall **out, const struct conc_stall_attr *attr)
     int err = attr->layout == NULL ? 0 : open_readers(stall, attr->layout);
     if (err == 0) {
         static const struct conc_os_thread_attr thread = {.block_signals = true};
-        err = conc_os_thread_create(&thread, watch, stall, &stall->ident);
+        err = conc_os_thread_create(&thread, watch, stall, &stall->watcher);
     }
     if (err != 0) {
-        stall->ident = 0;
+        stall->watcher = (struct conc_os_thread){0};
         conc_stall_close(stall);
         return err;
     }
@@ -443,7 +443,7 @@ conc_stall_stop(struct conc_stall *stall)
         return;
     atomic_store(&stall->stop, 1);
     conc_unpark(&stall->stop, 1);
-    conc_os_thread_join(stall->ident);
+    conc_os_thread_join(&stall->watcher, 0);
 }
 
 void

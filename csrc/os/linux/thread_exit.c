@@ -14,11 +14,12 @@
 /* No thread descriptor is larger: a word further away belongs to something else. */
 #define FARTHEST 4096
 
-/* Written by the C library and by the kernel, which no sanitizer sees. */
+/* Written by the C library and by the kernel, which no sanitizer sees. Before the kernel writes 0 the thread has done all
+ * that it ever does. */
 CONC_NO_SANITIZE static uint32_t
 read_word(const volatile uint32_t *word)
 {
-    return *word;
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
 ptrdiff_t

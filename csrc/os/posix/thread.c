@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "base/alloc.h"
+#include "os/thread_stack.h"
 
 struct start {
     void (*entry)(void *);
@@ -56,42 +57,63 @@ create_blocked(pthread_attr_t *pattr, void *(*entry)(void *), void *arg, pthread
 }
 
 static int
-create(const struct conc_os_thread_attr *attr, int detach_state, void *(*entry)(void *), void *arg, pthread_t *thread)
+create(const struct conc_os_thread_attr *attr, pthread_attr_t *pattr, void *(*entry)(void *), void *arg, pthread_t *thread)
+{
+    int err = attr->stack_size == 0 ? 0 : pthread_attr_setstacksize(pattr, attr->stack_size);
+    if (err == 0)
+        err = attr->block_signals ? create_blocked(pattr, entry, arg, thread) : pthread_create(thread, pattr, entry, arg);
+    return err;
+}
+
+/* [owned] as large as the C library would make it, and set in `pattr`; NULL: it is to take its own. */
+static struct conc_thread_stack *
+take_stack(pthread_attr_t *pattr)
+{
+    size_t size, guard;
+    if (pthread_attr_getstacksize(pattr, &size) != 0 || pthread_attr_getguardsize(pattr, &guard) != 0)
+        return NULL;
+    struct conc_thread_stack *stack;
+    if (conc_thread_stack_take(size, guard, &stack) != 0)
+        return NULL;
+    if (pthread_attr_setstack(pattr, stack->lowest, size) == 0)
+        return stack;
+    conc_thread_stack_give(stack, 0, 0);
+    return NULL;
+}
+
+int
+conc_os_thread_create(const struct conc_os_thread_attr *attr, void *(*entry)(void *), void *arg,
+                      struct conc_os_thread *thread)
 {
     pthread_attr_t pattr;
     int err = pthread_attr_init(&pattr);
     if (err != 0)
         return -err;
-    err = pthread_attr_setdetachstate(&pattr, detach_state);
-    if (err == 0 && attr->stack_size != 0)
-        err = pthread_attr_setstacksize(&pattr, attr->stack_size);
+    struct conc_thread_stack *stack = attr->reuse_stack && attr->stack_size == 0 ? take_stack(&pattr) : NULL;
+    pthread_t ident;
+    err = create(attr, &pattr, entry, arg, &ident);
     if (err == 0)
-        err = attr->block_signals ? create_blocked(&pattr, entry, arg, thread)
-                                  : pthread_create(thread, &pattr, entry, arg);
+        *thread = (struct conc_os_thread){(unsigned long)ident, stack};
+    else if (stack != NULL)
+        conc_thread_stack_give(stack, 0, 0);
     pthread_attr_destroy(&pattr);
     return -err;
 }
 
-int
-conc_os_thread_create(const struct conc_os_thread_attr *attr, void *(*entry)(void *), void *arg, unsigned long *ident)
+void
+conc_os_thread_join(const struct conc_os_thread *thread, int64_t faults)
 {
-    pthread_t thread;
-    int err = create(attr, PTHREAD_CREATE_JOINABLE, entry, arg, &thread);
-    if (err == 0)
-        *ident = (unsigned long)thread;
-    return err;
+    (void)pthread_join((pthread_t)thread->ident, NULL);
+    if (thread->stack != NULL)
+        conc_thread_stack_give(thread->stack, 0, faults);
 }
 
 void
-conc_os_thread_join(unsigned long ident)
+conc_os_thread_detach(const struct conc_os_thread *thread, int64_t faults)
 {
-    (void)pthread_join((pthread_t)ident, NULL);
-}
-
-void
-conc_os_thread_detach(unsigned long ident)
-{
-    (void)pthread_detach((pthread_t)ident);
+    (void)pthread_detach((pthread_t)thread->ident);
+    if (thread->stack != NULL)
+        conc_thread_stack_give(thread->stack, thread->ident, faults);
 }
 
 int
@@ -101,11 +123,18 @@ conc_os_thread_start(const struct conc_os_thread_attr *attr, void (*entry)(void 
     if (start == NULL)
         return -ENOMEM;
     *start = (struct start){entry, arg};
-    pthread_t thread;
-    int err = create(attr, PTHREAD_CREATE_DETACHED, start_main, start, &thread);
+    pthread_attr_t pattr;
+    int err = pthread_attr_init(&pattr);
+    if (err == 0) {
+        pthread_t ident;
+        err = pthread_attr_setdetachstate(&pattr, PTHREAD_CREATE_DETACHED);
+        if (err == 0)
+            err = create(attr, &pattr, start_main, start, &ident);
+        pthread_attr_destroy(&pattr);
+    }
     if (err != 0)
         conc_free(start);
-    return err;
+    return -err;
 }
 
 unsigned long
