@@ -79,7 +79,7 @@ core_other_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return frames;
 }
 
-static PyMethodDef stall_functions[] = {
+static PyMethodDef stall_methods[] = {
     {"other_frames", core_other_frames, METH_NOARGS, frames_doc},
     {"thread_in_futex", core_thread_in_futex, METH_O, in_futex_doc},
     {"free_signal", core_free_signal, METH_NOARGS, free_signal_doc},
@@ -90,5 +90,5 @@ static PyMethodDef stall_functions[] = {
 int
 conc_stall_functions_exec(PyObject *module)
 {
-    return PyModule_AddFunctions(module, stall_functions);
+    return PyModule_AddFunctions(module, stall_methods);
 }

@@ -54,7 +54,7 @@ core_want_waits(PyObject *module, PyObject *arg)
     return Py_NewRef(core->waits);
 }
 
-static PyMethodDef waits_functions[] = {
+static PyMethodDef waits_methods[] = {
     {"want_waits", core_want_waits, METH_O, want_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -64,5 +64,5 @@ conc_waits_exec(PyObject *module)
 {
     CoreState *core = conc_core_state(module);
     core->waits = PyDict_New();
-    return core->waits == NULL ? -1 : PyModule_AddFunctions(module, waits_functions);
+    return core->waits == NULL ? -1 : PyModule_AddFunctions(module, waits_methods);
 }
