@@ -13,6 +13,7 @@
 #include "os/descriptor.h"
 #include "os/park.h"
 #include "os/registry.h"
+#include "os/signal_aside.h"
 #include "os/signal_self.h"
 #include "os/thread.h"
 #include "sync/lock.h"
@@ -28,6 +29,7 @@
 #define STACKS_BYTES ((size_t)1 << 20)  /* as much as a pipe may take */
 #define STACKS_TRIES 5                  /* faulthandler writes nothing while it writes for another guard */
 #define STACKS_PAUSE_NS INT64_C(2000000)
+#define STACKS_PATIENCE_NS CONC_NS_PER_S
 #define WRITE_PATIENCE_NS CONC_NS_PER_S
 #define WRITE_CHUNK ((size_t)4096)      /* a pipe that is ready to be written to takes so much at once */
 
@@ -112,10 +114,12 @@ seconds(int64_t ns)
 
 /* -- stalls of the GIL ---------------------------------------------------------------------------------------------- */
 
-/* Runs the handler that writes stacks to the pipe, and takes them out of it. */
+/* Runs the handler that writes stacks to the pipe, and takes them out of it. In a copy: who keeps the GIL may let go of it
+ * at any moment, and then frames go under the handler's eyes. */
 static void
 take_stacks(struct conc_stall *stall)
 {
+    static const char cut[] = "(cut off here: the program went on meanwhile)\n";
     size_t length = 0;
     char rest[4096];
     while (stall->signal != 0 && conc_descriptor_read(stall->stacks, rest, sizeof(rest)) > 0)
@@ -124,11 +128,16 @@ take_stacks(struct conc_stall *stall)
         int64_t n;
         if (i > 0)
             (void)conc_park(&stall->stop, 0, conc_deadline_after(STACKS_PAUSE_NS));
-        if (conc_signal_run(stall->signal, stall->handler) != 0)
-            break;
+        int err = conc_signal_run_aside(stall->signal, stall->handler, conc_deadline_after(STACKS_PATIENCE_NS));
         while (length < STACKS_BYTES &&
                (n = conc_descriptor_read(stall->stacks, stall->stack_text + length, STACKS_BYTES - length)) > 0)
             length += (size_t)n;
+        if (err != 0 && length > 0 && length < STACKS_BYTES - sizeof(cut)) {
+            memcpy(stall->stack_text + length, cut, sizeof(cut) - 1);
+            length += sizeof(cut) - 1;
+        }
+        if (err != 0)
+            break;
     }
     stall->report.stacks = stall->stack_text;
     stall->report.stacks_length = length;

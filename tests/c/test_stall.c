@@ -5,9 +5,12 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "crew.h"
+#include "os/clock.h"
 #include "os/registry.h"
+#include "os/signal_aside.h"
 #include "os/signal_self.h"
 #include "os/thread_self.h"
 
@@ -170,6 +173,63 @@ a_handler_that_has_gone(void)
     CHECK_EQ(conc_signal_free(), number);
 }
 
+static int told[2];
+
+static void
+tell_and_crash(int number)
+{
+    (void)number;
+    (void)!write(told[1], "told\n", 5);
+    (void)raise(SIGSEGV);
+}
+
+static void
+tell_for_ever(int number)
+{
+    (void)number;
+    (void)!write(told[1], "told\n", 5);
+    for (;;)
+        (void)pause();
+}
+
+static void
+tell(int number)
+{
+    (void)number;
+    (void)!write(told[1], "told\n", 5);
+}
+
+/* What a handler does in a copy, this process outlives, and has nobody to wait for afterwards. */
+static void
+a_handler_in_a_copy(void)
+{
+    static const struct {
+        void (*handler)(int);
+        int64_t patience_ns;
+        int outcome;
+    } rows[] = {
+        {tell, 60 * CONC_NS_PER_S, 0},
+        {tell_and_crash, 60 * CONC_NS_PER_S, -EFAULT},
+        {tell_for_ever, 300 * MS, -ETIMEDOUT},
+    };
+    int number = conc_signal_free();
+    char text[16];
+    CHECK_EQ(pipe(told), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        CHECK_EQ(sigaction(number, &(struct sigaction){.sa_handler = rows[i].handler}, NULL), 0);
+        uintptr_t handler_now = conc_signal_handler(number);
+        CHECK_EQ(conc_signal_run_aside(number, handler_now, conc_deadline_after(rows[i].patience_ns)), rows[i].outcome);
+        CHECK_EQ(read(told[0], text, sizeof(text)), 5);
+        CHECK_EQ(waitpid(-1, NULL, __WALL | WNOHANG), -1);
+        CHECK_EQ(errno, ECHILD);
+        CHECK_EQ(conc_signal_run_aside(number, handler_now + 1, CONC_FOREVER), -ESTALE);
+    }
+    CHECK_EQ(sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL), 0);
+    CHECK_EQ(conc_signal_run_aside(number, 0, CONC_FOREVER), -ESTALE);
+    close(told[0]);
+    close(told[1]);
+}
+
 /* The loop beats, and then does not; the voice says that it runs. */
 static void
 a_loop_that_stops(void)
@@ -274,6 +334,7 @@ main(void)
     signal(SIGPIPE, SIG_IGN);
     lines_of_text();
     a_handler_that_has_gone();
+    a_handler_in_a_copy();
     a_voice_that_is_kept_out(false);
     a_voice_that_is_kept_out(true);
     stopped_in_a_stall();
