@@ -161,7 +161,7 @@ def test_there_is_a_bound_and_it_is_said() -> None:
     raws, unknown, notes = family.stop()
     assert len(raws) == 3
     assert unknown == {}
-    assert notes == ["2 processes were not watched: 3 are the most"]
+    assert "2 processes were not watched: 3 are the most" in notes
 
 
 def test_where_children_are_not_listed_it_is_said() -> None:

@@ -18,6 +18,10 @@ from conc import kernels
 
 PRIME = 2**64 - 59  # the largest below 2**64: seconds of trial division
 
+# An exception that comes in the middle of an import may be swallowed by importlib's own callbacks: no call is to begin
+# with one.
+_IMPORTED = (conc.compare, conc.probe, conc.run, conc.memory.latency)
+
 
 @dataclass(frozen=True)
 class Blocked:
