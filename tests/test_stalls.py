@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import faulthandler
 import os
 import queue
 import signal
@@ -411,6 +410,8 @@ def test_an_armed_guard_says_so(output: Path) -> None:
 @pytest.mark.skipif(not is_main, reason="signal handlers are the main interpreter's")
 def test_the_signal_is_given_back_and_faulthandlers_own_left_alone(output: Path, tmp_path: Path) -> None:
     """The user's signal of faulthandler, and its timer, which test runners use."""
+    import faulthandler  # which no subinterpreter loads
+
     used = signal.SIGRTMAX
     free = _core.free_signal()
     with (tmp_path / "dump").open("w") as file:
@@ -427,6 +428,8 @@ def test_the_signal_is_given_back_and_faulthandlers_own_left_alone(output: Path,
 @needs_gil
 @pytest.mark.skipif(not is_main, reason="signal handlers are the main interpreter's")
 def test_a_signal_that_somebody_else_takes_is_not_sent(output: Path) -> None:
+    import faulthandler  # which no subinterpreter loads
+
     number = _core.free_signal()
     assert number is not None
     before = signal.getsignal(number)
