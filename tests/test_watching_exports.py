@@ -20,6 +20,8 @@ from conc.watching.records import RawTimeline, Reason, State
 from conc.watching.speedscope import SCHEMA, profile
 from conc.watching.timeline import Timeline
 
+pytestmark = pytest.mark.once  # plain Python
+
 
 def trace_of(raw: RawTimeline) -> Trace:
     return decoded(b"".join(packets(raw)))

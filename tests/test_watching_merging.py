@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from conc.watching.records import (
     Totals,
     Waits,
 )
+
+pytestmark = pytest.mark.once  # plain Python
 
 
 def timeline(pid: int, tids: list[int], at_ns: int = 0, **changes: object) -> RawTimeline:

@@ -9,6 +9,8 @@ import pytest
 
 from conc.watching.permission import missing_process, trace_refusal
 
+pytestmark = pytest.mark.once  # plain Python
+
 ME = 1000
 ALL_CAPABILITIES = "000001ffffffffff"
 

@@ -26,6 +26,8 @@ from conc.watching.records import Held, RawProcess, RawTimeline, Reason, State, 
 from conc.watching.results import Blocked, Longest, Shares
 from conc.watching.summary import NEVER_SEEN, NO_GIL, summarize
 
+pytestmark = pytest.mark.once  # plain Python
+
 PARTS = [look.share for look in LOOKS.values()]
 
 

@@ -34,6 +34,8 @@ from conc.watching.runs import PARTS, lock_runs, thinned, thread_runs
 from conc.watching.text import render_text
 from conc.watching.timeline import Timeline
 
+pytestmark = pytest.mark.once  # plain Python
+
 widths = st.integers(60, 160)
 
 
