@@ -121,7 +121,7 @@ def test_what_a_deep_thread_used_is_given_back() -> None:
         sizes: list[int] = []
 
         def deep() -> None:
-            nest(400)
+            nest(250)  # CPython 3.12 allows some 800 calls of C functions within each other
             sizes.append(mapping_of(threading.get_ident())[1])
 
         thread = run(conc.Thread(target=deep))
