@@ -99,8 +99,8 @@ def test_children_and_theirs_are_found_whenever_they_come() -> None:
     family.start()
     assert machine.begun == [2, 3]
     machine.start(4, parent=3)
-    until(lambda: 4 in machine.begun, "the new one is found")
-    assert family.watchers == {1002, 1003, 1004}
+    until(lambda: family.watchers == {1002, 1003, 1004}, "the new one is found and watched")
+    assert 4 in machine.begun
     assert pids(family) == [2, 3, 4]
 
 

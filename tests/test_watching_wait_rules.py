@@ -123,6 +123,7 @@ def test_real_waits_of_the_standard_library_are_known() -> None:
 
 
 @pytest.mark.skipif(not HAS_GIL, reason="without a GIL lines of Python are not taken")
+@pytest.mark.main_interpreter("daemon threads")
 def test_workers_of_the_standard_library_are_idle() -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool, multiprocessing.pool.ThreadPool(1) as other:
         tids = [pool.submit(threading.get_native_id).result(), other.apply(threading.get_native_id)]
