@@ -9,7 +9,7 @@ import pytest
 from threads_support import until
 
 from conc.watching.family import Family
-from conc.watching.records import Holds, RawProcess, RawTimeline, Segments, Totals, Waits
+from conc.watching.records import Holds, RawProcess, RawThread, RawTimeline, Segments, Totals, Waits
 
 MS = 1_000_000
 
@@ -26,7 +26,7 @@ def timeline(pid: int, begin_ns: int) -> RawTimeline:
         cost_cpu_ns=0,
         resolution_ns=1,
         processes=(RawProcess(pid, "p", None),),
-        threads=(),
+        threads=(RawThread(0, pid, "p", begin_ns, None, True, None, None, None, None),),
         segments=Segments([], [], [], [], [], [], [], []),
         holds=Holds([], [], [], [], []),
         waits=Waits([], [], [], []),
@@ -180,3 +180,16 @@ def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -
     family._look()
     assert family._period_s == pytest.approx(10.0)
     assert "each 10 s at times" in family.stop()[2][0]
+
+
+def test_who_is_gone_has_ended_although_no_look_of_its_watch_saw_the_end() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.start(3, parent=1)
+    family = machine.family()
+    family._look()
+    machine.end(2)
+    family._look()
+    gone, alive = sorted(family.stop()[0], key=lambda raw: raw.processes[0].pid)
+    assert [thread.end_ns for thread in gone.threads] == [gone.end_ns]
+    assert [thread.end_ns for thread in alive.threads] == [None]

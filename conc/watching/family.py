@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from conc import _core
@@ -60,6 +61,13 @@ class _Child:
         if self.part is not None:
             self.done.append((self.part.begin_ns, self.part.end()))
             self.part = None
+
+    def has_ended(self) -> None:
+        """The process is gone, and with it what its watch saw last: the end may come between two looks of the watch."""
+        self.finish_part()
+        begin_ns, raw = self.done[-1]
+        ended = (replace(one, end_ns=raw.end_ns) if one.end_ns is None else one for one in raw.threads)
+        self.done[-1] = (begin_ns, replace(raw, threads=tuple(ended)))
 
     def timelines(self) -> list[RawTimeline]:
         """What it did before it executed its program is no row of its own, unless it took long."""
@@ -137,7 +145,7 @@ class Family:
         self._slowest_s = max(self._slowest_s, self._period_s)
         for key, child in list(self._alive.items()):
             if key not in found:
-                child.finish_part()
+                child.has_ended()
                 self._ended.append(self._alive.pop(key))
             elif now_s - child.began_s < _SETTLING_S:
                 self._look_at_image(key[0], child)
