@@ -209,8 +209,8 @@ def test_one_comes_for_many_who_ask_at_once() -> None:
 
     def target() -> None:
         try:
-            inside.set()
-            with conc.shield():
+            with conc.shield():  # up before the first asks: else one comes, and the next while that is handled
+                inside.set()
                 asked.wait()
             loop_for_ever(threading.Event())
         except ThreadStopped as stopped:
