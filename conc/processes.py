@@ -521,4 +521,8 @@ def run(
             return CompletedProcess(child.args, code, output, errors, usage=child.usage)
     except BaseException as error:  # a signal handler may raise between any two of these lines
         _give_up(child, error)
+        for pipe in getattr(child, "_pipes", ()):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         raise
