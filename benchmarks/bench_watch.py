@@ -58,7 +58,7 @@ def without_the_gil(over: threading.Event) -> None:
 
 
 def watched(interval: float, seconds: float = WATCHED_S) -> RawTimeline:
-    with conc.watch(interval) as watch:
+    with conc.watch(interval=interval) as watch:
         time.sleep(seconds)
     return watch.raw
 
