@@ -4,6 +4,7 @@
 #define CONC_OS_TASK_NAME_H
 
 #include <stddef.h>
+#include <string.h>
 
 /* The terminator included; no system takes more than the one that takes least. */
 #define CONC_TASK_NAME_SIZE 16
@@ -17,6 +18,18 @@ conc_task_name_copy(char to[CONC_TASK_NAME_SIZE], const char *name)
         to[length] = name[length];
         length++;
     }
+    to[length] = '\0';
+}
+
+/* The name in the `length` bytes of a thread's `comm`, which end in a line feed. */
+static inline void
+conc_task_name_of_comm(char to[CONC_TASK_NAME_SIZE], const char *text, size_t length)
+{
+    if (length > 0 && text[length - 1] == '\n')
+        length--;
+    if (length >= CONC_TASK_NAME_SIZE)
+        length = CONC_TASK_NAME_SIZE - 1;
+    memcpy(to, text, length);
     to[length] = '\0';
 }
 

@@ -43,13 +43,29 @@ read_file(struct conc_watch_files *files, struct conc_watched *watched, enum con
 }
 
 int
+conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns, int64_t *delay_ns)
+{
+    char text[SCHEDSTAT_TEXT];
+    int64_t n = read_file(files, watched, CONC_WATCH_SCHEDSTAT, text, sizeof(text));
+    int err = n < 0 ? (int)n : conc_proc_schedstat(text, (size_t)n, cpu_ns, delay_ns);
+    if (err == 0)
+        watched->now.run_delay_ns = *delay_ns;
+    return err;
+}
+
+int
 conc_watch_look_cpu(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns)
 {
-    if (files->pid == 0)
-        return conc_task_clock_read(watched->tid, cpu_ns);
-    char text[SCHEDSTAT_TEXT];
-    int64_t delay_ns, n = read_file(files, watched, CONC_WATCH_SCHEDSTAT, text, sizeof(text));
-    return n < 0 ? (int)n : conc_proc_schedstat(text, (size_t)n, cpu_ns, &delay_ns);
+    int64_t delay_ns;
+    return files->pid == 0 ? conc_task_clock_read(watched->tid, cpu_ns)
+                           : conc_watch_look_times(files, watched, cpu_ns, &delay_ns);
+}
+
+bool
+conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watched, int64_t *delay_ns)
+{
+    int64_t cpu_ns;
+    return conc_watch_look_times(files, watched, &cpu_ns, delay_ns) == 0;
 }
 
 /* Ready to run: it does when its clock moves while we look. That of another process's thread may be behind: whether it ran is
@@ -207,28 +223,6 @@ conc_watch_look(struct conc_watch_files *files, const struct conc_watch_gils *gi
 }
 
 bool
-conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watched, int64_t *delay_ns)
-{
-    char text[SCHEDSTAT_TEXT];
-    int64_t cpu_ns, n = read_file(files, watched, CONC_WATCH_SCHEDSTAT, text, sizeof(text));
-    if (n < 0 || conc_proc_schedstat(text, (size_t)n, &cpu_ns, delay_ns) != 0)
-        return false;
-    watched->now.run_delay_ns = *delay_ns;
-    return true;
-}
-
-int
-conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns, int64_t *delay_ns)
-{
-    char text[SCHEDSTAT_TEXT];
-    int64_t n = read_file(files, watched, CONC_WATCH_SCHEDSTAT, text, sizeof(text));
-    int err = n < 0 ? (int)n : conc_proc_schedstat(text, (size_t)n, cpu_ns, delay_ns);
-    if (err == 0)
-        watched->now.run_delay_ns = *delay_ns;
-    return err;
-}
-
-bool
 conc_watch_look_place(struct conc_watch_files *files, struct conc_watched *watched)
 {
     char text[STAT_TEXT];
@@ -245,12 +239,10 @@ conc_watch_look_place(struct conc_watch_files *files, struct conc_watched *watch
 void
 conc_watch_look_name(struct conc_watch_files *files, struct conc_watched *watched)
 {
-    char text[CONC_TASK_NAME_SIZE + 1];
-    int64_t n = read_file(files, watched, CONC_WATCH_COMM, text, sizeof(text) - 1);
-    if (n <= 0)
-        return;
-    text[text[n - 1] == '\n' ? n - 1 : n] = '\0';
-    conc_task_name_copy(watched->name, text);
+    char text[CONC_TASK_NAME_SIZE];
+    int64_t n = read_file(files, watched, CONC_WATCH_COMM, text, sizeof(text));
+    if (n > 0)
+        conc_task_name_of_comm(watched->name, text, (size_t)n);
 }
 
 void

@@ -47,11 +47,9 @@ struct search {
 static void
 read_name(int tid, char name[CONC_TASK_NAME_SIZE])
 {
-    int64_t n = conc_task_file_look(0, tid, "comm", name, CONC_TASK_NAME_SIZE);
-    size_t length = n < 0 ? 0 : (size_t)n;
-    if (length > 0 && (length == CONC_TASK_NAME_SIZE || name[length - 1] == '\n'))
-        length--;
-    name[length] = '\0';
+    char text[CONC_TASK_NAME_SIZE];
+    int64_t n = conc_task_file_look(0, tid, "comm", text, sizeof(text));
+    conc_task_name_of_comm(name, text, n < 0 ? 0 : (size_t)n);
 }
 
 static void
