@@ -39,6 +39,20 @@ conc_parse_seconds(PyObject *value, const char *name, int64_t *ns)
 }
 
 int
+conc_parse_id(PyObject *value, const char *name, int *id)
+{
+    long number = PyLong_AsLong(value);
+    if (number == -1 && PyErr_Occurred())
+        return -1;
+    if (number < 1 || number > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "%s must be at least 1 and fit into an int, not %R", name, value);
+        return -1;
+    }
+    *id = (int)number;
+    return 0;
+}
+
+int
 conc_parse_timeout(PyObject *value, int64_t *deadline_ns)
 {
     if (value == NULL || value == Py_None) {

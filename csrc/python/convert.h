@@ -11,6 +11,10 @@
  * the message. 0, or -1 with TypeError or ValueError set. */
 int conc_parse_seconds(PyObject *value, const char *name, int64_t *ns);
 
+/* A process's or a thread's number: an int from 1 to INT_MAX. `name` is the argument's, for the message. 0, or -1 with
+ * TypeError, ValueError or OverflowError set. */
+int conc_parse_id(PyObject *value, const char *name, int *id);
+
 /* A timeout argument: None, or seconds where a negative value counts as 0, as in threading -> an absolute deadline. */
 int conc_parse_timeout(PyObject *value, int64_t *deadline_ns);
 

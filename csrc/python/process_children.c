@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "os/process_children.h"
+#include "python/convert.h"
 #include "python/errors.h"
 
 #define FIRST_ROOM 64
@@ -48,20 +49,6 @@ as_list(const struct pids *pids)
     return list;
 }
 
-static int
-pid_of(PyObject *argument, int *pid)
-{
-    long number = PyLong_AsLong(argument);
-    if (number == -1 && PyErr_Occurred())
-        return -1;
-    if (number < 1 || number > INT_MAX) {
-        PyErr_Format(PyExc_ValueError, "pid must be at least 1 and fit into an int, not %R", argument);
-        return -1;
-    }
-    *pid = (int)number;
-    return 0;
-}
-
 PyDoc_STRVAR(process_children_doc,
 "process_children(pid, /)\n--\n\n"
 "The ids of the processes that the process `pid` has started and that were not reaped; [] when it is gone. OSError (ENOSYS)\n"
@@ -72,7 +59,7 @@ process_children(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     int pid, err;
     struct pids pids = {0};
-    if (pid_of(argument, &pid) < 0)
+    if (conc_parse_id(argument, "pid", &pid) < 0)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     err = conc_process_children(pid, append_pid, &pids);
@@ -98,7 +85,7 @@ process_start_ticks(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     int pid;
     int64_t ticks;
-    if (pid_of(argument, &pid) < 0)
+    if (conc_parse_id(argument, "pid", &pid) < 0)
         return NULL;
     int err = conc_process_start_ticks(pid, &ticks);
     if (err == -ESRCH)
@@ -115,7 +102,7 @@ static PyObject *
 check_traceable(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     int pid;
-    if (pid_of(argument, &pid) < 0)
+    if (conc_parse_id(argument, "pid", &pid) < 0)
         return NULL;
     int err = conc_process_may_trace(pid);
     return err == 0 ? Py_NewRef(Py_None) : conc_raise("see what a process waits in", err);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* python/stall_functions.c - what a guard against stalls asks of threads, frames and signals. */
+/* python/stall_functions.c - what a guard against stalls asks of frames and signals. */
 #include "python/core.h"
 
 #include "os/signal_self.h"
-#include "os/syscall_wait.h"
-#include "os/task_clock.h"
-#include "os/task_syscall.h"
 
 PyDoc_STRVAR(free_signal_doc, "free_signal($module, /)\n--\n\nA real-time signal that nobody handles; None: all are taken.");
 
@@ -16,40 +13,6 @@ core_free_signal(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (number < 0)
         Py_RETURN_NONE;
     return PyLong_FromLong(number);
-}
-
-PyDoc_STRVAR(cpu_ns_doc,
-"thread_cpu_ns($module, native_id, /)\n--\n\n"
-"CPU time of a thread of this process; None when it is gone or that is not told.");
-
-static PyObject *
-core_thread_cpu_ns(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    int64_t cpu_ns;
-    int tid = (int)PyLong_AsLong(arg);
-    if (tid == -1 && PyErr_Occurred())
-        return NULL;
-    if (conc_task_clock_read(tid, &cpu_ns) != 0)
-        Py_RETURN_NONE;
-    return PyLong_FromLongLong(cpu_ns);
-}
-
-PyDoc_STRVAR(in_futex_doc,
-"thread_in_futex($module, native_id, /)\n--\n\n"
-"Whether a thread of this process sleeps in a futex now; False where that is not told.");
-
-static PyObject *
-core_thread_in_futex(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    struct conc_task_syscall call;
-    int tid = (int)PyLong_AsLong(arg);
-    if (tid == -1 && PyErr_Occurred())
-        return NULL;
-    struct conc_syscall_wait wait;
-    if (conc_task_syscall_read(tid, &call) != 0 || call.kind != CONC_SYSCALL_BLOCKED ||
-        conc_syscall_wait_of(&call, &wait) != 0)
-        Py_RETURN_FALSE;
-    return PyBool_FromLong(wait.kind == CONC_WAIT_FUTEX);
 }
 
 PyDoc_STRVAR(frames_doc,
@@ -81,9 +44,7 @@ core_other_frames(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef stall_methods[] = {
     {"other_frames", core_other_frames, METH_NOARGS, frames_doc},
-    {"thread_in_futex", core_thread_in_futex, METH_O, in_futex_doc},
     {"free_signal", core_free_signal, METH_NOARGS, free_signal_doc},
-    {"thread_cpu_ns", core_thread_cpu_ns, METH_O, cpu_ns_doc},
     {NULL, NULL, 0, NULL},
 };
 

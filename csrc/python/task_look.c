@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* python/task_look.c - single facts about threads of this process, whoever started them, for conc.comparison. */
+/* python/task_look.c - single facts about threads of this process, whoever started them. */
 #include "python/core.h"
 
-#include <errno.h>
-
+#include "os/syscall_wait.h"
+#include "os/task_clock.h"
 #include "os/task_list.h"
 #include "os/task_state.h"
+#include "os/task_syscall.h"
 #include "os/task_usage.h"
+#include "python/convert.h"
 
-/* 0 and *tid, or -1 with an exception. */
-static int
-tid_of(PyObject *argument, int *tid)
-{
-    long number = PyLong_AsLong(argument);
-    if (number == -1 && PyErr_Occurred())
-        return -1;
-    if (number < 1 || number > INT_MAX) {
-        PyErr_Format(PyExc_ValueError, "a native id must be at least 1 and fit into an int, not %R", argument);
-        return -1;
-    }
-    *tid = (int)number;
-    return 0;
-}
+#define NATIVE_ID "a native id"
 
 PyDoc_STRVAR(task_run_delay_doc,
 "task_run_delay(native_id, /)\n--\n\n"
@@ -32,7 +21,7 @@ task_run_delay(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     int tid;
     int64_t ns;
-    if (tid_of(argument, &tid) < 0)
+    if (conc_parse_id(argument, NATIVE_ID, &tid) < 0)
         return NULL;
     return conc_task_run_delay(tid, &ns) == 0 ? PyLong_FromLongLong(ns) : Py_NewRef(Py_None);
 }
@@ -45,7 +34,7 @@ static PyObject *
 task_lives(PyObject *Py_UNUSED(module), PyObject *argument)
 {
     int tid;
-    if (tid_of(argument, &tid) < 0)
+    if (conc_parse_id(argument, NATIVE_ID, &tid) < 0)
         return NULL;
     return PyBool_FromLong(conc_task_check(tid) == 0);
 }
@@ -65,10 +54,46 @@ task_count(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return count < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(count);
 }
 
+PyDoc_STRVAR(thread_cpu_ns_doc,
+"thread_cpu_ns(native_id, /)\n--\n\n"
+"CPU time of a thread of this process; None when it is gone or that is not told.");
+
+static PyObject *
+thread_cpu_ns(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    int tid;
+    int64_t cpu_ns;
+    if (conc_parse_id(argument, NATIVE_ID, &tid) < 0)
+        return NULL;
+    if (conc_task_clock_read(tid, &cpu_ns) != 0)
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(cpu_ns);
+}
+
+PyDoc_STRVAR(thread_in_futex_doc,
+"thread_in_futex(native_id, /)\n--\n\n"
+"Whether a thread of this process sleeps in a futex now; False where that is not told.");
+
+static PyObject *
+thread_in_futex(PyObject *Py_UNUSED(module), PyObject *argument)
+{
+    int tid;
+    struct conc_task_syscall call;
+    struct conc_syscall_wait wait;
+    if (conc_parse_id(argument, NATIVE_ID, &tid) < 0)
+        return NULL;
+    if (conc_task_syscall_read(tid, &call) != 0 || call.kind != CONC_SYSCALL_BLOCKED ||
+        conc_syscall_wait_of(&call, &wait) != 0)
+        Py_RETURN_FALSE;
+    return PyBool_FromLong(wait.kind == CONC_WAIT_FUTEX);
+}
+
 static PyMethodDef task_look_methods[] = {
     {"task_run_delay", task_run_delay, METH_O, task_run_delay_doc},
     {"task_lives", task_lives, METH_O, task_lives_doc},
     {"task_count", task_count, METH_NOARGS, task_count_doc},
+    {"thread_cpu_ns", thread_cpu_ns, METH_O, thread_cpu_ns_doc},
+    {"thread_in_futex", thread_in_futex, METH_O, thread_in_futex_doc},
     {NULL, NULL, 0, NULL},
 };
 
