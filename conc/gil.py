@@ -84,7 +84,7 @@ def gil_status() -> GilStatus:
     """
     unknown: dict[str, str] = {}
     free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-    enabled = _is_enabled()
+    enabled = gil_enabled()
     undeclared = _undeclared_modules() if free_threaded else ()
     because = _because(free_threaded, enabled)
     reenabled_by = None
@@ -120,9 +120,9 @@ def gil_status() -> GilStatus:
     )
 
 
-def _is_enabled() -> bool:
-    """sys tells since 3.13."""
-    ask = getattr(sys, "_is_gil_enabled", None)
+def gil_enabled() -> bool:
+    """Whether the GIL is on now: another module may have turned it on again on a free-threaded build."""
+    ask = getattr(sys, "_is_gil_enabled", None)  # sys tells since 3.13
     return ask is None or bool(ask())
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 
 from conc import _core
 from conc._threading_shim import before_threads_are_joined, interpreter_is_finishing, known_threads
+from conc.gil import gil_enabled
 from conc.threads import Thread
 from conc.watching.deadlocks import Cycle, DeadlockSearch
 from conc.watching.heart import Heart
@@ -34,11 +35,6 @@ class HasFileno(Protocol):
 
     def fileno(self) -> int:
         """Its descriptor."""
-
-
-def _has_gil() -> bool:
-    enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
-    return enabled()
 
 
 def _open_output(file: str | os.PathLike[str] | HasFileno | None) -> int:
@@ -69,7 +65,7 @@ class _Watch:
         self.signal: StackSignal | None = None
         self.output = _open_output(guard._file)
         try:
-            has_gil = _has_gil()
+            has_gil = gil_enabled()
             beat_s = min(guard._seconds / 4, _MAX_BEAT_S)
             loop = guard._loop if guard._loop is not None else asyncio._get_running_loop()
             self.signal = StackSignal(all_threads=has_gil)
@@ -271,7 +267,7 @@ class StallGuard:
         threads: tuple[int | None, list[RawThread]],
         errno: int,
     ) -> None:
-        names = {thread.native_id: thread.name for thread in known_threads() if thread.native_id is not None}
+        names = _names()
         rows = threads_from(threads[1], names)
         unknown = _unknown_output(errno)
         if holder is None:
@@ -330,6 +326,11 @@ def _unknown_output(errno: int) -> dict[str, str]:
     return {"output": os.strerror(errno)} if errno else {}
 
 
+def _names() -> dict[int, str]:
+    """What Python calls its threads, by native id."""
+    return {thread.native_id: thread.name for thread in known_threads() if thread.native_id is not None}
+
+
 def _native_ids() -> dict[int, int]:
     return {
         thread.ident: thread.native_id
@@ -347,7 +348,7 @@ def _thread_of(ident: int) -> tuple[int | None, str | None]:
 
 def _stacks(watch: _Watch, ident: int) -> tuple[str, dict[str, str]]:
     """Of all threads; on a build without the GIL of the thread `ident`, told by itself."""
-    if _has_gil():
+    if gil_enabled():
         labels = {each.ident: f"{each.native_id} {each.name!r}" for each in known_threads() if each.ident is not None}
         return stacks_text(_core.other_frames(), labels), {}
     text = watch.signal.stack_of(ident) if watch.signal is not None else ""
@@ -359,7 +360,7 @@ def _write_report(
     watch: _Watch, head: str, stacks: str, unknown: dict[str, str]
 ) -> tuple[tuple[StalledThread, ...], dict[str, str]]:
     (_, rows), text = watch.core.threads()
-    names = {thread.native_id: thread.name for thread in known_threads() if thread.native_id is not None}
+    names = _names()
     note = f" ({unknown['stacks']})" if "stacks" in unknown else ""
     whole = f"conc.stall_guard: {head}\nThreads:\n{text}Python stacks{note}:\n{stacks}"
     errno = watch.core.write(whole.encode(errors="backslashreplace"))

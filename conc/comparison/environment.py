@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conc._version import __version__
 from conc.cpus import AllowedCpus, allowed_cpus
+from conc.gil import gil_enabled
 from conc.records import Record
 
 
@@ -42,12 +43,6 @@ class Environment(Record):
     load_average: tuple[float, float, float] | None
     start_method: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-def gil_enabled() -> bool:
-    """Whether the GIL is on now: another module may have turned it on again on a free-threaded build."""
-    ask = getattr(sys, "_is_gil_enabled", None)
-    return True if ask is None else bool(ask())
 
 
 def describe_environment(*, start_method: str | None = None) -> Environment:

@@ -6,22 +6,18 @@ begins and ends between two looks is not seen. One that executes another program
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
 from conc import _core
-from conc._threading_shim import daemon_threads_allowed
+from conc.watching.periodic import SHARE, PeriodicLooker
 from conc.watching.records import RawTimeline
 
 THREAD_NAME = "conc-children"
 PERIOD_S = 0.02
 MOST_PROCESSES = 256
-
-_SHARE = 0.01
-"""Of the time, that looking may cost."""
 
 _STUB_NS = 50_000_000
 """What a process did before it executed its program is left out when it took no longer."""
@@ -79,7 +75,7 @@ class _Child:
         return kept
 
 
-class Family:
+class Family(PeriodicLooker):
     """The descendants of process `root`, from start() to stop()."""
 
     def __init__(
@@ -93,9 +89,10 @@ class Family:
         start_ticks_of: Callable[[int], int | None] = _core.process_start_ticks,
     ) -> None:
         """`begin(pid, count)` begins to watch a process, when `count` others are watched; None: it is gone."""
+        super().__init__(THREAD_NAME, period_s)
         self._root = root
         self._begin = begin
-        self._asked_s = self._period_s = self._slowest_s = period_s
+        self._slowest_s = period_s
         self._most = most
         self._children_of, self._start_ticks_of = children_of, start_ticks_of
         self.watchers: set[int] = set()
@@ -104,28 +101,15 @@ class Family:
         self._ended: list[_Child] = []
         self._left_out: set[tuple[int, int]] = set()
         self._unknown: str | None = None
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=daemon_threads_allowed())
-
-    @property
-    def native_id(self) -> int | None:
-        """Of the thread that looks for children; None before it has begun."""
-        return self._thread.native_id
 
     def start(self) -> None:
         """Watch those that there are, and go on in a thread."""
         self._look()
-        self._thread.start()
-
-    def abandon(self) -> None:
-        """Nobody wants to know any more what was seen. The thread ends by itself, and the watches with it."""
-        self._end.set()
+        super().start()
 
     def stop(self) -> tuple[list[RawTimeline], dict[str, str], list[str]]:
         """End: what each process did, what is not known and why, and notes."""
-        self._end.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._join()
         for child in self._alive.values():
             child.finish_part()
         family = [*self._ended, *self._alive.values()]
@@ -134,14 +118,10 @@ class Family:
         raws = [raw for child in family for raw in child.timelines()]
         return sorted(raws, key=lambda raw: raw.begin_ns), unknown, self._notes()
 
-    def _run(self) -> None:
-        while not self._end.wait(self._period_s):
-            self._look()
-
     def _look(self) -> None:
         now_s, began_s = time.monotonic(), time.thread_time()
         found = self._descendants()
-        self._period_s = max(self._asked_s, (time.thread_time() - began_s) / _SHARE)
+        self._period_s = max(self._asked_s, (time.thread_time() - began_s) / SHARE)
         self._slowest_s = max(self._slowest_s, self._period_s)
         for key, child in list(self._alive.items()):
             if key not in found:

@@ -8,14 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from conc.watching.records import RawProcess, RawThread, RawTimeline
+from conc.watching.records import RawProcess, RawThread, RawTimeline, column_format
 
 _Columns = TypeVar("_Columns")
 
-_FORMATS = {
-    **dict.fromkeys(("cpu", "syscall", "descriptor", "thread", "waiter", "holder", "process"), "i"),
-    **dict.fromkeys(("state", "reason", "blocked"), "B"),
-}
 _THREADS = ("thread", "waiter", "holder")
 _SORTED = "begin_ns"
 
@@ -88,7 +84,7 @@ def _renumbered(part: _Columns, numbers: Mapping[int, int], owner: str | None = 
         values = (column[row] for row in rows) if len(column) > 0 else ()
         if name in _THREADS:
             values = (numbers.get(value, -1) for value in values)
-        columns[name] = array(_FORMATS.get(name, "q"), values)
+        columns[name] = array(column_format(name), values)
     kind: Any = type(part)
     renumbered: _Columns = kind(**columns)
     return renumbered
@@ -101,7 +97,7 @@ def _merged(parts: Sequence[_Columns], shifts: Iterable[tuple[int, int]]) -> _Co
         names = [field.name for field in dataclasses.fields(part)]  # type: ignore[arg-type]
         rows = max(len(getattr(part, name)) for name in names)
         for name in names:
-            column = columns.setdefault(name, array(_FORMATS.get(name, "q")))
+            column = columns.setdefault(name, array(column_format(name)))
             if name == "process":
                 column.extend(index + process_shift for index in getattr(part, name) or [0] * rows)
             elif name in _THREADS:

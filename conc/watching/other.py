@@ -37,9 +37,8 @@ def check_may_be_watched(pid: int) -> None:
             error.errno, f"watching takes the right to trace: {permission.trace_refusal(pid)}"
         ) from None
     except OSError:
-        gone = (
-            _core.process_start_ticks(pid) is None
-        )  # else this kernel does not tell of system calls: the rest is seen
+        # Not gone, it is of a kernel that does not tell of system calls: the rest is seen.
+        gone = _core.process_start_ticks(pid) is None
     if gone:
         raise ProcessLookupError(f"cannot watch process {pid}: {permission.missing_process(pid)}")
 

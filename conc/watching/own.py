@@ -8,6 +8,7 @@ import sys
 import time
 
 from conc import _core
+from conc.gil import gil_enabled
 from conc.watching import reading
 from conc.watching.names import ThreadNames, want_names, want_names_no_more
 from conc.watching.records import RawProcess, RawTimeline
@@ -58,11 +59,10 @@ def _gil_layout() -> tuple[bytes | None, dict[str, str]]:
 
 def own_process() -> RawProcess:
     """This process, as a timeline names it."""
-    is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
     program = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
     return RawProcess(
         pid=os.getpid(),
         name=program if program not in ("", "-c", "-m") else "python",
-        gil=is_gil_enabled is None or bool(is_gil_enabled()),
+        gil=gil_enabled(),
         python=platform.python_version(),
     )

@@ -7,24 +7,20 @@ more than a hundredth of the time.
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from conc import _core
-from conc._threading_shim import daemon_threads_allowed
+from conc.gil import gil_enabled
+from conc.watching.periodic import SHARE, PeriodicLooker
 from conc.watching.records import Place, RawThread
 
 THREAD_NAME = "conc-places"
 PERIOD_S = 0.05
 DEPTH = 32
 LIMIT = 100_000
-
-_SHARE = 0.01
-"""Of the time, that looking may cost."""
 
 Stack = tuple[tuple[str, int, str], ...]
 """(file, line, function), innermost first."""
@@ -59,7 +55,7 @@ class Looks(NamedTuple):
 
 def places_unavailable() -> str | None:
     """Why places cannot be taken in this process; None: they can."""
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if not gil_enabled():
         return "without a GIL a thread's frames change while they are read"
     return None
 
@@ -80,13 +76,13 @@ def look_here(depth: int = DEPTH) -> Callable[[], Taken]:
     return look
 
 
-class PlaceSampler:
+class PlaceSampler(PeriodicLooker):
     """Takes the stacks of all threads each `period_s` seconds, from start() to stop()."""
 
     def __init__(self, look: Callable[[], Taken], period_s: float = PERIOD_S, *, limit: int = LIMIT) -> None:
         """Keep at most `limit` looks at single threads. `look` may raise OSError or RuntimeError."""
+        super().__init__(THREAD_NAME, period_s)
         self._look_once = look
-        self._asked_s = self._period_s = period_s
         self._limit = limit
         self._rounds: list[list[Look]] = []
         self._count = 0
@@ -94,38 +90,20 @@ class PlaceSampler:
         self._cost_ns = 0
         self._failed = 0
         self._thinned = False
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=daemon_threads_allowed())
-
-    def start(self) -> None:
-        """Begin. Who starts it has to stop it before the interpreter ends."""
-        self._thread.start()
-
-    @property
-    def native_id(self) -> int | None:
-        """Of the thread that looks; None before it has begun."""
-        return self._thread.native_id
-
-    def abandon(self) -> None:
-        """Nobody wants to know any more what was seen. The thread ends by itself."""
-        self._end.set()
 
     def stop(self) -> Looks:
         """End, and give what was seen. It may be called again."""
-        self._end.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._join()
         looks = tuple(look for looks in self._rounds for look in looks)
         return Looks(looks, self._cost_ns, tuple(self._notes()))
 
-    def _run(self) -> None:
-        while not self._end.wait(self._period_s):
-            try:
-                self._look()
-            except (MemoryError, OSError, RuntimeError):
-                self._failed += 1  # one look less; what was seen stays
-
     def _look(self) -> None:
+        try:
+            self._take()
+        except (MemoryError, OSError, RuntimeError):
+            self._failed += 1  # one look less; what was seen stays
+
+    def _take(self) -> None:
         began_ns = time.thread_time_ns()
         taken = self._look_once()
         looked_ns = time.thread_time_ns()
@@ -134,7 +112,7 @@ class PlaceSampler:
         if taken.stopped_ns > 0:
             self._cost_ns += taken.stopped_ns + kept_ns - looked_ns
         took_ns = max(taken.stopped_ns, looked_ns - began_ns) + kept_ns - looked_ns
-        self._period_s = max(self._period_s, took_ns / 1e9 / _SHARE)
+        self._period_s = max(self._period_s, took_ns / 1e9 / SHARE)
 
     def _keep(self, time_ns: int, places: Sequence[tuple[int, Stack]]) -> None:
         known = self._stacks.setdefault

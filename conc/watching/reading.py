@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from conc.cpus import cpu_count
 from conc.watching.names import ThreadNames
-from conc.watching.records import Held, Holds, RawProcess, RawThread, RawTimeline, Segments, Totals, Waits
+from conc.watching.records import (
+    Held,
+    Holds,
+    RawProcess,
+    RawThread,
+    RawTimeline,
+    Segments,
+    Totals,
+    Waits,
+    column_format,
+)
 
 _T = TypeVar("_T")
-
-# How memoryview reads each column; what has no row here is "i".
-_FORMATS: dict[str, Literal["q", "B"]] = {
-    **dict.fromkeys(("begin_ns", "end_ns", "wait_ns", "held_ns", "blocked_ns", "longest_ns", "ns"), "q"),
-    **dict.fromkeys(("state", "reason", "blocked"), "B"),
-}
 
 # What is not seen where a file of /proc is refused, and what that means for the timeline.
 _LOST = {
@@ -66,7 +70,7 @@ def timeline_of(
 
 
 def _columns(kind: type[_T], columns: Mapping[str, bytes]) -> _T:
-    return kind(**{name: memoryview(column).cast(_FORMATS.get(name, "i")) for name, column in columns.items()})
+    return kind(**{name: memoryview(column).cast(column_format(name)) for name, column in columns.items()})
 
 
 def _threads(taken: list[Mapping[str, Any]], names: ThreadNames, end_ns: int) -> tuple[RawThread, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 class State(enum.IntEnum):
@@ -50,6 +51,15 @@ class Reason(enum.IntEnum):
     """Waits in a system call that is none of the above."""
     UNKNOWN = 16
     """Waits, and the system does not tell for what."""
+
+
+_LONG = {"begin_ns", "end_ns", "wait_ns", "held_ns", "blocked_ns", "longest_ns", "ns"}
+_SHORT = {"state", "reason", "blocked"}
+
+
+def column_format(name: str) -> Literal["q", "B", "i"]:
+    """How the numbers of a column are kept, as memoryview and array name it."""
+    return "q" if name in _LONG else "B" if name in _SHORT else "i"
 
 
 @dataclass(frozen=True, slots=True)
