@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from watch_support import HAS_GIL
+from threads_support import HAS_GIL
 
 from conc import Timeline
 from conc.cli import main

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threads_support import HAS_GIL
 
 import conc
 from conc import _core
@@ -26,8 +27,7 @@ from conc.watching.lock_waits import LockPlans, rlock_owner, rlock_waited_for
 LIMIT_S = 0.05
 PATIENCE_S = 60
 
-has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-reads_frames = pytest.mark.skipif(not has_gil, reason="frames of other threads are not read without the GIL")
+reads_frames = pytest.mark.skipif(not HAS_GIL, reason="frames of other threads are not read without the GIL")
 
 
 class Knot:

@@ -7,7 +7,6 @@ import ctypes
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threads_support import HAS_GIL
 
 import conc
 from conc import _core
@@ -25,8 +25,7 @@ QUIET_LIMIT_S = 0.5  # where nothing may be told of, on a busy machine either
 PATIENCE_S = 60
 KEEPS_THE_GIL = ctypes.PyDLL(None)
 
-has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-needs_gil = pytest.mark.skipif(not has_gil, reason="without the GIL nobody can hold it")
+needs_gil = pytest.mark.skipif(not HAS_GIL, reason="without the GIL nobody can hold it")
 is_main = _core.interpreter_id() == 0
 
 
@@ -200,7 +199,7 @@ def test_a_blocked_loop(new_loop: Any, block: Any, reports: Reports, output: Pat
     assert report.kind == "loop"
     assert report.native_id == threading.get_native_id()
     assert report.thread_name == threading.current_thread().name
-    if is_main or has_gil:
+    if is_main or HAS_GIL:
         assert f"in {block.__name__}" in report.stacks
     assert any(row.native_id == report.native_id for row in report.threads)
     text = output.read_text()

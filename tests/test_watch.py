@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from watch_support import HAS_GIL, lifetime_ns, share, thread_named, times, waited_share, waiting
+from threads_support import HAS_GIL
+from watch_support import lifetime_ns, share, thread_named, times, waited_share, waiting
 
 import conc
 from conc import kernels

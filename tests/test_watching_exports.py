@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from perfetto_support import Trace, decoded, official_schema, queried, trace_processor
-from watching_support import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
+from raw_timelines import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 from conc.watching.kinds import doing
 from conc.watching.perfetto import packets, varint

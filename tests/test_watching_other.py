@@ -121,9 +121,16 @@ def test_who_holds_its_gil_and_who_waits_for_it() -> None:
     assert raw.processes[0].gil is True
 
 
+def letter_of(pid: int) -> str:
+    """What the kernel says that a process does."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 def test_one_that_is_no_python_has_no_gil_and_all_the_rest() -> None:
     with subprocess.Popen(["sleep", "1000"]) as process:
         try:
+            until(lambda: letter_of(process.pid) == "S", "it sleeps, and is loaded no more")
             raw = watched_for(watch(process.pid), 20)
         finally:
             process.kill()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from watching_support import (
+from raw_timelines import (
     BEGIN_NS,
     FUTEX,
     MS,

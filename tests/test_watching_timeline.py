@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watching_support import HOSTILE, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
+from raw_timelines import HOSTILE, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 import conc
 from conc.watching.html import FRAGMENT_RUNS, FRAGMENT_THREADS, chart_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from conc.watching.records import RawThread, RawTimeline, Reason, State
-
-HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def thread_named(raw: RawTimeline, name: str) -> int:

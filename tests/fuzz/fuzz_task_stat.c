@@ -20,37 +20,11 @@ reference_letter(struct slow text, char *letter)
     return isascii(*letter) && isalpha((unsigned char)*letter);
 }
 
-/* The fields behind the letter, each with one blank after it: 6 to pass over, a number, and so on. */
+/* Fields behind the letter, each with one blank after it, as `plan` has them: '.' to pass over, '#' a number, which may be
+ * at most what `most` has for it. */
 static bool
-reference_times(struct slow text, int64_t *number)
+reference_fields(struct slow text, const char *plan, const int64_t *most, int64_t *number)
 {
-    static const char plan[] = "......#.#.##";
-    size_t at = text.length, found = 0;
-    while (at > 0 && text.text[at - 1] != ')')
-        at--;
-    at += 3;
-    for (const char *step = plan; *step != '\0'; step++) {
-        big value;
-        size_t end = at;
-        while (end < text.length && strchr(" \t\n", text.text[end] != '\0' ? text.text[end] : 'x') == NULL)
-            end++;
-        size_t digits = slow_digits(text.text, at, &value);
-        if (end == at || end == text.length || text.text[end] != ' ' || (*step == '#' && digits != end - at))
-            return false;
-        if (*step == '#' && value > (big)(found < 2 ? INT64_MAX : CONC_PROC_TICKS_MAX))
-            return false;
-        if (*step == '#')
-            number[found++] = (int64_t)value;
-        at = end + 1;
-    }
-    return true;
-}
-
-/* The same for the start and the CPU, which stand 18 and 16 fields further. */
-static bool
-reference_place(struct slow text, int64_t *number)
-{
-    static const char plan[] = "..................#................#";
     size_t at = text.length, found = 0;
     while (at > 0 && text.text[at - 1] != ')')
         at--;
@@ -63,13 +37,28 @@ reference_place(struct slow text, int64_t *number)
         size_t digits = slow_digits(text.text, at, &value);
         if (end == at || end == text.length || text.text[end] != ' ')
             return false;
-        if (*step == '#' && (digits != end - at || value > (big)(found == 0 ? INT64_MAX : INT32_MAX)))
+        if (*step == '#' && (digits != end - at || value > (big)most[found]))
             return false;
         if (*step == '#')
             number[found++] = (int64_t)value;
         at = end + 1;
     }
     return true;
+}
+
+static bool
+reference_times(struct slow text, int64_t *number)
+{
+    static const int64_t most[] = {INT64_MAX, INT64_MAX, CONC_PROC_TICKS_MAX, CONC_PROC_TICKS_MAX};
+    return reference_fields(text, "......#.#.##", most, number);
+}
+
+/* The start and the CPU, which stand 18 and 16 fields further. */
+static bool
+reference_place(struct slow text, int64_t *number)
+{
+    static const int64_t most[] = {INT64_MAX, INT32_MAX};
+    return reference_fields(text, "..................#................#", most, number);
 }
 
 static void

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from leak_table import covers, refused
+from raw_timelines import Builder, one_of_everything
 from scenarios_results import read_everything
-from watching_support import Builder, one_of_everything
 
 import conc
 from conc.watching.records import Held, RawProcess, RawTimeline
