@@ -390,7 +390,7 @@ def test_a_long_watch_is_thinned_and_says_so() -> None:
     assert plain.raw.resolution_ns == plain.raw.interval_ns
     layout = conc._core.gil_layout()
     watcher = conc._core.Watcher(200_000, [], 64, layout if isinstance(layout, bytes) else None, 64)
-    for _ in range(200):
+    for _ in range(1500):
         time.sleep(0.0005)
         sum(range(10_000))
     watcher.stop()
