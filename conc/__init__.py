@@ -11,6 +11,8 @@ from conc._version import __version__
 
 TYPE_CHECKING = False  # typing's own costs more to import than the rest of this file; type checkers know the name
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from conc import kernels, memory
     from conc.comparison.api import Interrupted, compare
     from conc.comparison.report import Report
@@ -124,11 +126,24 @@ __all__ = [
 ]
 
 
+def _import(home: str) -> ModuleType:
+    """The module, with its package loaded to the end before it.
+
+    importlib takes a module out of sys.modules and puts it back as the last step of loading it. Whoever asks for a
+    submodule by its full name then, while another thread loads the package, may get KeyError with the package's name;
+    asked for by itself, the package is waited for.
+    """
+    package = home.rpartition(".")[0]
+    if package != __name__:
+        importlib.import_module(package)
+    return importlib.import_module(home)
+
+
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'conc' has no attribute {name!r}")
-    module = importlib.import_module(home[0])
+    module = _import(home[0])
     value: object = module if home[1] is None else getattr(module, home[1])
     globals()[name] = value
     return value

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -328,24 +329,37 @@ def test_a_cpu_outside_the_callers_affinity_is_refused() -> None:
 
 
 def test_the_gil_is_free_while_it_measures() -> None:
-    """A Python thread runs all through a measurement that only ends because of it."""
+    """Another Python thread goes on during one measurement, while nothing but letting go of the GIL hands it over."""
+    cpu = min(os.sched_getaffinity(0))
     arena = _core.Arena(1 << 20)
-    arena.touch(min(os.sched_getaffinity(0)), 10.0)
-    arena.build(0, 1 << 20, 1, min(os.sched_getaffinity(0)), 10.0)
+    arena.touch(cpu, 10.0)
+    arena.build(0, 1 << 20, 1, cpu, 10.0)
     turns = 0
+    meanwhile = 0
     ended = threading.Event()
 
     def measure() -> None:
-        arena.chase(0, min(os.sched_getaffinity(0)), 50, 50, True, 10.0)
+        nonlocal meanwhile
+        deadline = time.monotonic() + 60
+        while meanwhile == 0 and time.monotonic() < deadline:
+            before = turns
+            arena.chase(0, cpu, 50, 50, True, 10.0)
+            meanwhile = turns - before
         ended.set()
 
-    thread = threading.Thread(target=measure)
-    thread.start()
-    while not ended.is_set():
-        turns += 1
-    thread.join()
-    arena.close()
-    assert turns > 0
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        thread = threading.Thread(target=measure)
+        thread.start()
+        while not ended.is_set():
+            turns += 1
+            time.sleep(0)  # lets go of the GIL, which the interval does not end
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        arena.close()
+    assert meanwhile > 0
 
 
 def test_one_measurement_at_a_time_on_an_arena() -> None:
