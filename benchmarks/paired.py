@@ -69,6 +69,7 @@ def paired(
     rounds: int = 15,
     scale: float = 1.0,
     prepare: Callable[[], object] = lambda: None,
+    settle_s: float = 0.0,
 ) -> Rounds:
     """Run `peer` and `ours` alternately and note how many times faster ours is: peer seconds / our seconds.
 
@@ -82,6 +83,8 @@ def paired(
         rounds: pairs after one that is not counted; >= 2.
         scale: how many times the peer's work ours does, where ours would be too short to time.
         prepare: called before each call of `ours`, outside of its time.
+        settle_s: seconds before each call, so that idle threads of the other side that spin before they sleep take no
+            CPU from it.
     """
     peer_samples: list[float] = []
     our_samples: list[float] = []
@@ -90,8 +93,10 @@ def paired(
     timed(ours)
 
     def run_peer() -> None:
+        time.sleep(settle_s)
         peer_samples.append(timed(peer))
         prepare()
+        time.sleep(settle_s)
 
     def run_ours() -> None:
         our_samples.append(timed(ours))
