@@ -326,11 +326,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         grain: int | None = None,
         data: Any = None,
     ) -> None:
-        """Call a native ``function(begin, end, data)`` for parts of the range, on all workers, until all is done.
+        """Call a native ``function(begin, end, data)`` for parts of the range, in parallel, until all is done.
 
-        No worker needs the interpreter meanwhile. The parts come in any order; a worker that has done its own takes
-        over half of what another one has left. When a signal handler raises (Ctrl-C), no further part begins, and the
-        call returns once those that run have ended.
+        As many threads work on it as there are workers, and the calling thread is one of them: it begins at once, and
+        waits for no worker that is at something else. None needs the interpreter meanwhile, and none but workers has
+        called the `initializer`. The parts come in any order; a thread that has done its own takes over half of what
+        another one has left. When a signal handler raises (Ctrl-C), no further part begins, and the call returns once
+        those that run have ended.
 
         Args:
             function: of ``conc.native`` or ``conc.compile_c``, with the signature
@@ -343,8 +345,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             TypeError: `function` has another signature, or `data` no buffer.
             ValueError: the range or `grain` is wrong.
             OverflowError: an int needs more than 64 bits.
-            CancelledError: the pool was shut down with `cancel_futures` meanwhile.
-            RuntimeError: the pool takes no more work.
+            RuntimeError: the pool was shut down before; as BrokenThreadPool, its initializer has failed.
 
         Example:
             >>> import conc
@@ -361,9 +362,10 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self._workers.parallel_for(function, begin, end, grain, data)
 
     def map_into(self, out: Any, function: _core.Kernel[..., Any], *inputs: Any) -> None:
-        """Put ``function(x)`` for each element of the input into `out`, on all workers, until all is done.
+        """Put ``function(x)`` for each element of the input into `out`, in parallel, until all is done.
 
-        The elements are read and written natively, and no worker needs the interpreter. The values are those of a loop.
+        The elements are read and written natively by the threads of ``parallel_for``, without the interpreter. The
+        values are those of a loop.
 
         Args:
             out: a writable, contiguous buffer of doubles or of ints of 64 bits, such as a NumPy array, an
@@ -375,7 +377,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             TypeError: another signature, another format, or not one input.
             ValueError: the lengths differ, or `out` and the input overlap in part or are not aligned.
             BufferError: no such buffer can be had, as of what is read-only.
-            CancelledError, RuntimeError: as ``parallel_for``.
+            RuntimeError: as ``parallel_for``.
 
         Example:
             >>> import conc

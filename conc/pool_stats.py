@@ -18,7 +18,7 @@ class PoolStats(Record):
         run: tasks begun; a map counts once for each worker that took part.
         stolen: of those, taken from another worker's deque.
         parked: times a worker went to sleep.
-        split: parts that loops over a range were split into for other workers.
+        split: parts of loops over a range that another thread took over.
         attaches: times a worker took the interpreter.
         attach_wait_s: seconds that all of them together waited for it.
     """

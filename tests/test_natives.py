@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -291,21 +290,40 @@ def test_loops_inside_of_tasks(square: Any) -> None:
         assert pool.submit(task).result() == [float(n * n) for n in range(10)]
 
 
-def test_a_loop_is_cancelled_with_the_pool() -> None:
+def test_a_loop_does_not_wait_for_busy_workers() -> None:
+    """The calling thread does it all while the only worker is at something else."""
     pool = conc.ThreadPoolExecutor(1)
     gate, begun = threading.Event(), threading.Event()
-    pool.submit(lambda: (begun.set(), gate.wait()))
+    busy = pool.submit(lambda: (begun.set(), gate.wait()))
     begun.wait()
     counts = array.array("q", [0, 0])
-    with conc.ThreadPoolExecutor(1) as other:
-        loop = other.submit(pool.parallel_for, conc.compile_c(SOURCE, "calls"), 0, 10, 1, counts)
-        while pool.stats().queued == 0:
-            os.sched_yield()
-        pool.shutdown(wait=False, cancel_futures=True)
-        gate.set()
-        with pytest.raises(CancelledError):
-            loop.result()
-    assert counts[0] == 0
+    pool.parallel_for(conc.compile_c(SOURCE, "calls"), 0, 10, 1, counts)
+    assert list(counts) == [10, 10]
+    assert not busy.done()
+    pool.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        pool.parallel_for(conc.compile_c(SOURCE, "calls"), 0, 10, 1, counts)
+    gate.set()
+    assert busy.result() == (None, True)
+    assert list(counts) == [10, 10]
+
+
+WHO = """
+#define _GNU_SOURCE
+#include <unistd.h>
+void who(int64_t begin, int64_t end, void *ids) {
+    for (int64_t i = begin; i < end; i++) ((int64_t *)ids)[i] = gettid();
+}
+"""
+
+
+def test_the_calling_thread_is_one_of_the_threads() -> None:
+    """No more of them than workers: of one, no worker is started."""
+    ids = array.array("q", bytes(8 * 100))
+    with conc.ThreadPoolExecutor(1) as pool:
+        pool.parallel_for(conc.compile_c(WHO, "who"), 0, 100, 1, ids)
+        assert pool.stats().workers == 0
+    assert set(ids) == {threading.get_native_id()}
 
 
 def test_the_buffer_is_held(pool: conc.ThreadPoolExecutor) -> None:

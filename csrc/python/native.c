@@ -165,10 +165,11 @@ capsule(PyObject *Py_UNUSED(module), PyObject *object)
 static int
 wait_loop(void *loop, int64_t deadline_ns)
 {
-    return conc_loop_wait(loop, deadline_ns);
+    return conc_loop_run(loop, deadline_ns);
 }
 
-/* Runs the loop and waits for it: 0, or -1 with an exception. No worker uses what it works on any more then. */
+/* Runs the loop, with the calling thread as one of its own: 0, or -1 with an exception. Nobody uses what it works on any
+ * more then. */
 static int
 run_loop(PoolObject *pool, const struct conc_loop_attr *attr)
 {
@@ -178,27 +179,22 @@ run_loop(PoolObject *pool, const struct conc_loop_attr *attr)
         (void)conc_pool_raise_submit(err);
         return -1;
     }
-    bool blocks = conc_worker_blocks(pool->pool);
     err = conc_wait(wait_loop, loop, CONC_FOREVER);
     if (err == -EINTR) {
         /* A signal handler raised. What has begun must come to its end, since it uses the caller's memory. */
         conc_loop_cancel(loop);
         CONC_BEGIN_DETACHED             /* uses: loop */
-        while (conc_loop_wait(loop, CONC_FOREVER) == -EINTR)
+        while (conc_loop_run(loop, CONC_FOREVER) == -EINTR)
             continue;
         CONC_END_DETACHED
     }
-    if (blocks)
-        conc_worker_resumes(pool->pool);
     conc_loop_release(loop);
-    if (err == -ECANCELED)
-        (void)conc_pool_raise_dropped(pool);
-    else if (err != 0 && err != -EINTR)
+    if (err != 0 && err != -EINTR)
         (void)conc_raise("wait for a loop", err);
     return err == 0 ? 0 : -1;
 }
 
-/* As many workers as there is work for. */
+/* As many threads as there is work for. */
 static unsigned
 width_of(PoolObject *pool, uint64_t calls)
 {

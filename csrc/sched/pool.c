@@ -206,6 +206,7 @@ conc_pool_read_stats(struct conc_pool *pool, struct conc_pool_stats *stats)
         .workers = pool->workers,
         .idle = atomic_load_explicit(&pool->idle_count, memory_order_relaxed),
         .queued = atomic_load_explicit(&pool->waiting, memory_order_relaxed),
+        .split = atomic_load_explicit(&pool->split, memory_order_relaxed),
     };
     struct conc_worker *worker = atomic_load_explicit(&pool->listed, memory_order_acquire);
     for (; worker != NULL; worker = worker->next_listed) {
@@ -213,7 +214,6 @@ conc_pool_read_stats(struct conc_pool *pool, struct conc_pool_stats *stats)
         stats->run += atomic_load_explicit(&worker->counts.run, memory_order_relaxed);
         stats->stolen += atomic_load_explicit(&worker->counts.stolen, memory_order_relaxed);
         stats->parked += atomic_load_explicit(&worker->counts.parked, memory_order_relaxed);
-        stats->split += atomic_load_explicit(&worker->counts.split, memory_order_relaxed);
     }
     conc_lock_release(&pool->lock);
 }

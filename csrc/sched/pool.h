@@ -62,6 +62,9 @@ void conc_pool_release(struct conc_pool *pool);
  * submits to its own pool goes to its deque. */
 int conc_pool_submit(struct conc_pool *pool, struct conc_task *task);
 
+/* What conc_pool_submit() would answer in this moment for the pool's own part: 0, -ESHUTDOWN, -EPIPE. */
+int conc_pool_check(struct conc_pool *pool);
+
 /* The same for a task that goes by its rank: before those that have none if that is higher. -ENOMEM as well. */
 int conc_pool_submit_ranked(struct conc_pool *pool, struct conc_task *task, const struct conc_rank *rank);
 
@@ -94,7 +97,7 @@ struct conc_pool_stats {
     uint64_t run;                   /* tasks that a worker began, forked ones included */
     uint64_t stolen;                /* of those, taken from another worker's deque */
     uint64_t parked;                /* times a worker went to sleep for want of work */
-    uint64_t split;                 /* parts that loops were split into for others to take */
+    uint64_t split;                 /* parts of loops that another thread took over */
 };
 void conc_pool_read_stats(struct conc_pool *pool, struct conc_pool_stats *stats);
 

@@ -27,7 +27,7 @@ enum conc_pool_phase { CONC_POOL_OPEN, CONC_POOL_CLOSED, CONC_POOL_BROKEN };
 
 /* What a worker has done: changed by it alone, read by any. */
 struct conc_worker_counts {
-    _Atomic(uint64_t) run, stolen, parked, split;
+    _Atomic(uint64_t) run, stolen, parked;
 };
 
 /* Lives as long as its pool, since thieves may look at it at any time; once its thread has left, another takes it. */
@@ -61,6 +61,7 @@ struct conc_pool {
     atomic_uint idle_count;             /* changed by lock; seq_cst, see above */
     _Atomic(enum conc_pool_phase) phase;    /* changed by lock */
     _Atomic(uint64_t) takes_back;       /* changed by lock */
+    _Atomic(uint64_t) split;            /* parts of loops that another lane took over */
 
     struct conc_lock lock;              /* protects the rest */
     bool end_claimed;                   /* somebody runs the end */

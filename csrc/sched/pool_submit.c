@@ -156,32 +156,47 @@ find_hands(struct conc_pool *pool, bool in_pool, bool *start, unsigned *index)
 }
 
 int
+conc_pool_check(struct conc_pool *pool)
+{
+    switch (atomic_load_explicit(&pool->phase, memory_order_relaxed)) {
+    case CONC_POOL_CLOSED:
+        return -ESHUTDOWN;
+    case CONC_POOL_BROKEN:
+        return -EPIPE;
+    case CONC_POOL_OPEN:
+        break;
+    }
+    return 0;
+}
+
+/* By the pool's lock: where the task waits. 0 or -ENOMEM. */
+static int
+put(struct conc_pool *pool, struct conc_task *task, const struct conc_rank *rank, bool *in_pool)
+{
+    struct conc_worker *own = conc_worker_current();
+    *in_pool = true;
+    if (rank != NULL)
+        return conc_ranked_push(&pool->ranked, task, rank);
+    if (own == NULL || own->pool != pool || conc_deque_push(&own->deque, task) != 0)
+        conc_queue_push(&pool->queue, task);
+    else
+        *in_pool = false;
+    return 0;
+}
+
+int
 conc_pool_submit_ranked(struct conc_pool *pool, struct conc_task *task, const struct conc_rank *rank)
 {
-    struct conc_worker *idle = NULL, *own = conc_worker_current();
-    bool in_pool = true, start = false;
+    struct conc_worker *idle = NULL;
+    bool in_pool, start = false;
     unsigned index = 0;
-    int err = 0;
     conc_lock_acquire(&pool->lock);
-    switch (atomic_load_explicit(&pool->phase, memory_order_relaxed)) {
-    case CONC_POOL_OPEN:
-        if (rank != NULL)
-            err = conc_ranked_push(&pool->ranked, task, rank);
-        else if (own == NULL || own->pool != pool || conc_deque_push(&own->deque, task) != 0)
-            conc_queue_push(&pool->queue, task);
-        else
-            in_pool = false;
-        if (err != 0)
-            break;
+    int err = conc_pool_check(pool);
+    if (err == 0)
+        err = put(pool, task, rank, &in_pool);
+    if (err == 0) {
         note_waiting(pool);
         idle = find_hands(pool, in_pool, &start, &index);
-        break;
-    case CONC_POOL_CLOSED:
-        err = -ESHUTDOWN;
-        break;
-    case CONC_POOL_BROKEN:
-        err = -EPIPE;
-        break;
     }
     conc_lock_release(&pool->lock);
     if (idle != NULL)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_loop.c - sched/loop.h: every integer once at every size, grain and width, at the ends of int64_t, cancelled at any
- * moment, and with skewed bodies. */
+/* test_loop.c - sched/loop.h: every integer once at every size, grain and width, at the ends of int64_t, cancelled in the
+ * middle, with skewed bodies, and with workers that never come. */
 #include "sched/loop.h"
 
 #include "base/alloc.h"
 #include "base/random.h"
 #include "crew.h"
 #include "os/clock.h"
+#include "os/interrupt.h"
 #include "os/registry.h"
 
 static struct conc_pool *
@@ -60,7 +61,7 @@ every_integer_once(struct conc_pool *pool, int64_t begin, int64_t count, int64_t
     const struct conc_loop_attr attr = {begin, begin + count, grain, width, fill, &work};
     struct conc_loop *loop = NULL;
     HAVE_EQ(conc_loop_start(pool, &attr, &loop), 0);
-    CHECK_EQ(conc_loop_wait(loop, CONC_FOREVER), 0);
+    CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), 0);
     for (int64_t i = 0; i < count; i++) {
         CHECK_EQ(work.times[i], 1);
         CHECK_EQ(work.values[i], (begin + i) * 3 + 1);
@@ -121,7 +122,7 @@ huge_ranges(void)
         const struct conc_loop_attr attr = {ranges[i][0], ranges[i][1], ranges[i][2], 3, count_integers, &sum};
         struct conc_loop *loop = NULL;
         HAVE_EQ(conc_loop_start(pool, &attr, &loop), 0);
-        CHECK_EQ(conc_loop_wait(loop, CONC_FOREVER), 0);
+        CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), 0);
         CHECK_EQ(atomic_load(&sum.integers), (uint64_t)ranges[i][1] - (uint64_t)ranges[i][0]);
         conc_loop_release(loop);
     }
@@ -154,6 +155,11 @@ struct held {
     atomic_size_t integers;
 };
 
+struct held_task {
+    struct conc_task task;
+    struct held *held;
+};
+
 static void
 hold(int64_t begin, int64_t end, void *data)
 {
@@ -164,52 +170,106 @@ hold(int64_t begin, int64_t end, void *data)
 }
 
 static void
+init_held(struct held *held)
+{
+    *held = (struct held){.integers = 0};
+    event_init(&held->running);
+    event_init(&held->gate);
+}
+
+static void *
+cancel_while_two_run(void *raw)
+{
+    struct conc_loop *loop = ((void **)raw)[0];
+    struct held *held = ((void **)raw)[1];
+    event_wait(&held->running);
+    event_wait(&held->running);
+    conc_loop_cancel(loop);
+    event_set(&held->gate);
+    event_set(&held->gate);
+    return NULL;
+}
+
+static void
 cancelled_in_the_middle(void)
 {
-    struct conc_pool *pool = new_pool(2);
-    struct held held = {.integers = 0};
-    event_init(&held.running);
-    event_init(&held.gate);
+    struct conc_pool *pool = new_pool(1);
+    struct held held;
+    init_held(&held);
     const struct conc_loop_attr attr = {0, 1000, 1, 2, hold, &held};
     struct conc_loop *loop = NULL;
     HAVE_WHOLE(conc_loop_start(pool, &attr, &loop));
-    event_wait(&held.running);
-    event_wait(&held.running);
-    CHECK_EQ(conc_loop_wait(loop, 0), -ETIMEDOUT);
-    conc_loop_cancel(loop);
-    event_set(&held.gate);
-    event_set(&held.gate);
-    CHECK_EQ(conc_loop_wait(loop, CONC_FOREVER), -ECANCELED);
+    void *shared[] = {loop, &held};
+    pthread_t canceller;
+    HAVE_EQ(pthread_create(&canceller, NULL, cancel_while_two_run, shared), 0);
+    CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), -ECANCELED);
+    CHECK_EQ(pthread_join(canceller, NULL), 0);
     CHECK_EQ(atomic_load(&held.integers), 2);
     conc_loop_release(loop);
     close_and_release(pool);
 }
 
-/* Its lanes are taken back before any has begun. */
 static void
-dropped_with_the_queue(void)
+run_held(struct conc_task *task, struct conc_worker *worker)
+{
+    (void)worker;
+    hold(0, 1, ((struct held_task *)task)->held);
+}
+
+static void
+never(struct conc_task *task)
+{
+    (void)task;
+    CHECK(!"a task was cancelled");
+}
+
+/* The only worker is busy: the caller does it all, and does not wait for the lane that never began. */
+static void
+nobody_is_waited_for(bool taken_back)
 {
     struct conc_pool *pool = new_pool(1);
-    struct held held = {.integers = 0};
-    event_init(&held.running);
-    event_init(&held.gate);
-    const struct conc_loop_attr first = {0, 1, 1, 1, hold, &held};
-    struct sum sum = {.first = 0, .last = 10};
-    const struct conc_loop_attr second = {0, 10, 1, 3, count_integers, &sum};
-    struct conc_loop *loops[2] = {NULL, NULL};
-    HAVE_WHOLE(conc_loop_start(pool, &first, &loops[0]));
+    struct held held;
+    init_held(&held);
+    struct held_task busy = {{NULL, run_held, never}, &held};
+    HAVE_WHOLE(conc_pool_submit(pool, &busy.task));
     event_wait(&held.running);
-    HAVE_WHOLE(conc_loop_start(pool, &second, &loops[1]));
-    for (struct conc_task *task = conc_pool_take_queued(pool), *next; task != NULL; task = next) {
-        next = task->next;
-        task->cancel(task);
+    struct sum sum = {.first = 0, .last = 1000};
+    const struct conc_loop_attr attr = {0, 1000, 1, 3, count_integers, &sum};
+    struct conc_loop *loop = NULL;
+    HAVE_WHOLE(conc_loop_start(pool, &attr, &loop));
+    if (taken_back) {
+        for (struct conc_task *task = conc_pool_take_queued(pool), *next; task != NULL; task = next) {
+            next = task->next;
+            task->cancel(task);
+        }
     }
-    CHECK_EQ(conc_loop_wait(loops[1], CONC_FOREVER), -ECANCELED);
-    CHECK_EQ(atomic_load(&sum.integers), 0);
+    CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), 0);
+    CHECK_EQ(atomic_load(&sum.integers), 1000);
+    conc_loop_release(loop);
     event_set(&held.gate);
-    CHECK_EQ(conc_loop_wait(loops[0], CONC_FOREVER), 0);
-    conc_loop_release(loops[0]);
-    conc_loop_release(loops[1]);
+    close_and_release(pool);
+}
+
+/* The caller looks up between two chunks, at its deadline or when it is interrupted, and goes on when it is run again. */
+static void
+runs_in_parts(void)
+{
+    struct conc_pool *pool = new_pool(1);
+    struct sum sum = {.first = 0, .last = 3};
+    const struct conc_loop_attr attr = {0, 3, 1, 1, count_integers, &sum};
+    struct conc_loop *loop = NULL;
+    HAVE_EQ(conc_loop_start(pool, &attr, &loop), 0);
+    CHECK_EQ(conc_loop_run(loop, 0), -ETIMEDOUT);
+    CHECK_EQ(atomic_load(&sum.integers), 1);
+    _Atomic(uint32_t) word = 1;
+    const struct conc_interrupt interrupt = {&word, 0};
+    conc_interrupt_set(&interrupt);
+    CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), -EINTR);
+    conc_interrupt_set(NULL);
+    CHECK_EQ(atomic_load(&sum.integers), 2);
+    CHECK_EQ(conc_loop_run(loop, CONC_FOREVER), 0);
+    CHECK_EQ(atomic_load(&sum.integers), 3);
+    conc_loop_release(loop);
     close_and_release(pool);
 }
 
@@ -221,6 +281,8 @@ main(void)
     huge_ranges();
     bad_ranges();
     cancelled_in_the_middle();
-    dropped_with_the_queue();
+    nobody_is_waited_for(false);
+    nobody_is_waited_for(true);
+    runs_in_parts();
     return 0;
 }
