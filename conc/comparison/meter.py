@@ -58,7 +58,7 @@ def own_counters(threads: Iterable[int]) -> Counters:
 def usage_between(before: Counters, after: Counters, wall_s: float) -> Usage:
     """The usage of the time between two readings of the same actors."""
     unknown = {
-        "gil_wait_s": "not measured: the standard library's threads do not tell",
+        "gil_wait_s": "not known of timed runs: a lane's gil_wait_share is from runs that were watched",
         "max_rss_bytes": "a peak of the whole process, not of one run",
     }
     run_delay_s = None

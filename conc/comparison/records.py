@@ -73,6 +73,26 @@ class Difference(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class GilWait(Record):
+    """How a lane's threads waited for the GIL, in runs over the first items that were watched (`conc.watch`).
+
+    These runs are none of the samples, since looking takes time.
+
+    Attributes:
+        share: of the time of all threads that run items; None: `unknown` says why.
+        held_by: name of the thread that had the GIL meanwhile -> share of that waiting; "workers": others of the
+            lane's own threads.
+        watched_s: seconds for which the lane was watched.
+        unknown: why the share is not known.
+    """
+
+    share: float | None = None
+    held_by: Mapping[str, float] = field(default_factory=dict)
+    watched_s: float = 0.0
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Run(Record):
     """All that is known of one lane.
 
@@ -88,6 +108,7 @@ class Run(Record):
         error: the exception that ended it.
         wrong: the first of its results that differs from the reference lane's.
         notes: what a reader of its figures must know besides.
+        gil_wait: how its threads waited for the GIL.
     """
 
     lane: str
@@ -100,6 +121,7 @@ class Run(Record):
     error: ItemError | None = None
     wrong: Difference | None = None
     notes: tuple[str, ...] = ()
+    gil_wait: GilWait = GilWait(unknown="the lane was not watched")
 
     @property
     def finished(self) -> bool:

@@ -32,6 +32,9 @@ class LaneReport(Record):
         speedup_interval: 95 % bootstrap interval of it, rounds drawn as a whole.
         cpu_per_wall: CPU seconds a second of wall time; above 1 where several CPUs worked at a time.
         usage: of all timed runs together.
+        gil_wait_share: for how much of their time its threads waited for the GIL, in runs that were watched and not
+            timed.
+        gil_held_by: which thread had it meanwhile -> share of that waiting; "workers": others of the lane's own.
         startup_s: seconds from nothing to the end of an empty task on every worker; not part of the samples.
         warmup_s: seconds of a first run over a few items, also not part of the samples.
         memory_per_actor_bytes: resident memory that one more actor costs.
@@ -50,6 +53,8 @@ class LaneReport(Record):
     speedup_interval: tuple[float, float] | None = None
     cpu_per_wall: float | None = None
     usage: Usage = field(default_factory=Usage)
+    gil_wait_share: float | None = None
+    gil_held_by: Mapping[str, float] = field(default_factory=dict)
     startup_s: float | None = None
     warmup_s: float | None = None
     memory_per_actor_bytes: int | None = None
@@ -162,6 +167,8 @@ def _lane(run: Run, sequential: Run | None) -> LaneReport:
         unknown["speedup_interval"] = f"fewer than {MIN_ROUNDS} rounds in common with the sequential lane"
     if samples and cpu_share(run) is None:
         unknown["cpu_per_wall"] = f"the runs are shorter than {MIN_SHARE_S * 1e3:g} ms"
+    if run.gil_wait.share is None:
+        unknown["gil_wait_share"] = run.gil_wait.unknown
     if run.memory_per_actor_bytes is None and run.memory_note:
         unknown["memory_per_actor_bytes"] = run.memory_note
     return LaneReport(
@@ -173,6 +180,8 @@ def _lane(run: Run, sequential: Run | None) -> LaneReport:
         speedup_interval=interval,
         cpu_per_wall=cpu_share(run),
         usage=_total([sample.usage for sample in run.samples]),
+        gil_wait_share=run.gil_wait.share,
+        gil_held_by=run.gil_wait.held_by,
         startup_s=run.startup_s,
         warmup_s=run.warmup_s,
         memory_per_actor_bytes=run.memory_per_actor_bytes,
@@ -210,6 +219,6 @@ def _row(lane: LaneReport) -> dict[str, Any]:
     low, high = lane.speedup_interval or (None, None)
     row |= {f"usage_{name}": value for name, value in row.pop("usage").items() if name not in ("source", "unknown")}
     row |= {"speedup_low": low, "speedup_high": high, "problem": lane.problem, "notes": "; ".join(lane.notes)}
-    for nested in ("speedup_interval", "error", "wrong", "unavailable", "unknown", "samples_s"):
+    for nested in ("speedup_interval", "error", "wrong", "unavailable", "unknown", "samples_s", "gil_held_by"):
         row.pop(nested)
     return row

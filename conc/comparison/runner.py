@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from conc.comparison.environment import describe_environment
 from conc.comparison.equality import first_difference
+from conc.comparison.gil_waits import watch_lane
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.meter import usage_between
 from conc.comparison.records import Comparison, ItemError, Run, Sample, one_line
@@ -132,7 +133,7 @@ class _Runner:
                 continue
             self.show(0, self.repeats * len(self.lanes), f"starting {name}")
             began = perf_counter()
-            with self._watched(name):
+            with self._guarded(name):
                 lane.start(max(self._left(), 0.0))
                 self.runs[name] = replace(self.runs[name], startup_s=perf_counter() - began)
                 self.live.append(name)
@@ -147,7 +148,7 @@ class _Runner:
             if first - began > _WARMUP_PART * self.budget_s or self._left() <= 0:
                 return
             self.show(0, self.repeats * len(self.live), f"warming up {name}")
-            with self._watched(name):
+            with self._guarded(name):
                 try:
                     lane.run(self.items[: lane.warmup_items], self._left())
                 except OutOfTime:
@@ -167,11 +168,22 @@ class _Runner:
                 if self._left() <= 0:
                     return
                 self.show(number * len(names) + position, self.repeats * len(names), name)
-                with self._watched(name):
+                with self._guarded(name):
                     self._run(name, number)
             if not self.live:
                 return
             self.completed += 1
+            if number == 0:
+                self.watch()
+
+    def watch(self) -> None:
+        """See how the threads of each lane wait for the GIL, in runs that are not timed."""
+        for name in list(self.live):
+            self.show(len(self.live), self.repeats * len(self.live), f"watching {name}")
+            wall_s = self.samples[name][0].wall_s
+            with self._guarded(name):
+                found = watch_lane(self.lanes[name], self.items, wall_s, self.budget_s, self._left())
+                self.runs[name] = replace(self.runs[name], gil_wait=found)
 
     def _run(self, name: str, number: int) -> None:
         """One timed run; what is not the lane's own work stays out of the time."""
@@ -216,7 +228,7 @@ class _Runner:
         return self.budget_s - (perf_counter() - self.began)
 
     @contextmanager
-    def _watched(self, name: str) -> Iterator[None]:
+    def _guarded(self, name: str) -> Iterator[None]:
         """What ends one lane is kept for the report, and the others go on."""
         try:
             yield

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conc.comparison.report import LaneReport, Report
 
 WIDTH = 100
-HEADINGS = ("lane", "median", "spread", "speed-up [95 %]", "CPU/wall", "mem/actor", "start-up")
+HEADINGS = ("lane", "median", "spread", "speed-up [95 %]", "CPU/wall", "GIL wait", "mem/actor", "start-up")
 
 
 def render_text(report: Report) -> str:
@@ -70,6 +70,7 @@ def cells(lane: LaneReport) -> tuple[str, ...]:
         "-" if lane.spread is None else f"±{percent(lane.spread)}",
         speed,
         "-" if lane.cpu_per_wall is None else f"{lane.cpu_per_wall:.2f}",
+        percent(lane.gil_wait_share),
         size(lane.memory_per_actor_bytes),
         seconds(lane.startup_s),
     )

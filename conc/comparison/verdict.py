@@ -34,6 +34,7 @@ FLAT = 1.15  # no speed-up: the interval must lie below
 EQUAL = 1.05  # two lanes are as good as each other within this
 CHEAP_ITEM_S = 200e-6
 CROWDED = 0.25
+GIL_WAIT = 0.1  # a share of a thread's time that is worth a word
 
 SIMPLEST_FIRST = ("sequential", "threads", "native-threads", "asyncio", "processes", "native")
 
@@ -65,7 +66,9 @@ def judge(comparison: Comparison) -> Verdict:
     case = _Case(comparison, runs)
     kind, reasons = _kind(case)
     best = best_lane(runs)
-    return Verdict(kind, _shares(case), best, (*reasons, *_gil_words(case, kind), *_advice(case, best)))
+    return Verdict(
+        kind, _shares(case), best, (*reasons, *_gil_waits(case), *_gil_words(case, kind), *_advice(case, best))
+    )
 
 
 def best_lane(runs: Mapping[str, Run]) -> str | None:
@@ -270,6 +273,18 @@ def _why_unclear(case: _Case) -> Iterator[str]:
     delay = None if case.sequential is None else run_delay_share(case.sequential)
     if delay is not None and delay > CROWDED:
         yield "The machine is too busy with other programs for a comparison: let it rest, and compare again."
+
+
+def _gil_waits(case: _Case) -> Iterator[str]:
+    """What was seen, beside what follows from the times."""
+    shares = {
+        name: case.runs[name].gil_wait.share or 0.0
+        for name in ("threads", "native-threads", "native")
+        if name in case.runs
+    }
+    waiting = [f"{name} {_percent(share)}" for name, share in shares.items() if share >= GIL_WAIT]
+    if waiting:
+        yield f"Threads were seen to wait for the GIL for this much of their time: {', '.join(waiting)}."
 
 
 def _gil_words(case: _Case, kind: str) -> Iterator[str]:

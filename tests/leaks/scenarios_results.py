@@ -79,6 +79,7 @@ def in_lanes(*lanes: str, **options: Any) -> conc.Report:
     "conc.comparison.report.*",
     "conc.comparison.records.Comparison.*",
     "conc.comparison.records.Run.*",
+    "conc.comparison.records.GilWait.*",
     "conc.comparison.records.Sample.*",
     "conc.comparison.verdict.*",
     "conc.comparison.environment.*",

@@ -128,6 +128,10 @@ class Lane(ABC):
         """The native ids of the actors that are threads of this process."""
         return ()
 
+    def item_threads(self) -> tuple[int, ...]:
+        """The native ids of the threads of this process that run the items; none: other processes do."""
+        return self.thread_ids()
+
     def actor_cpu_s(self) -> tuple[float, ...]:
         """CPU seconds of each actor so far, always in the same order; empty where they cannot be told apart."""
         return ()

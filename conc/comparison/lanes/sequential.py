@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -58,6 +59,9 @@ class Sequential(Lane):
                 batch = max(batch // 2, 1)
             began = now
         return results
+
+    def item_threads(self) -> tuple[int, ...]:
+        return (threading.get_native_id(),)
 
     def stop(self, patience_s: float | None = None) -> int:  # noqa: ARG002 - nothing to end
         return 0
