@@ -7,7 +7,8 @@ A script says in comments at its top what must come of it:
     # stdout: a line of its output, in this order; none when there is no such comment
     # stderr: a part of a line of its error output, in this order; nothing may come there without such a comment
     # status: its exit status (0 when not given)
-    # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | 10000threads (any number)
+    # needs: python3.12 | subinterpreters | http_get | gil | gevent | eventlet | root | seccomp |
+    #        namespaces | 10000threads (any number)
     # alone: because it takes times, it runs while no other script of its test run does, nor another such one of others
     # outlived: by child processes, which end by themselves
 
@@ -18,7 +19,10 @@ output is taken out of it and shown at the end of the test run.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import fcntl
+import functools
 import importlib.util
 import itertools
 import os
@@ -111,6 +115,10 @@ def missing(need: str) -> str | None:
         return _too_few_threads(int(count[1]))
     if need == "root":
         return None if os.geteuid() == 0 else "only root can become somebody else"
+    if need == "namespaces":
+        return _no_namespaces()
+    if need == "seccomp":
+        return _no_seccomp()
     if need == "http_get":
         from conc import _core
 
@@ -119,6 +127,24 @@ def missing(need: str) -> str | None:
         # not imported here: they look at the process that imports them
         return None if importlib.util.find_spec(need) else f"{need} is not installed: it has no binary for this Python"
     raise ValueError(f"unknown need {need!r}")
+
+
+@functools.cache
+def _no_namespaces() -> str | None:
+    """Why a process may not have mounts and ids of processes of its own, if so."""
+    code = "import ctypes; raise SystemExit(ctypes.CDLL(None).unshare(0x20020000) != 0)"  # CLONE_NEWPID | CLONE_NEWNS
+    refused = subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
+    return "this user may make no namespaces" if refused else None
+
+
+def _no_seccomp() -> str | None:
+    """Why no filter can be put before system calls, if so."""
+    if os.uname().machine not in ("x86_64", "aarch64"):
+        return f"the numbers of system calls are not known for {os.uname().machine}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(22, 2, None, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER: without a filter it fails for another reason
+    error = ctypes.get_errno()
+    return None if error in (errno.EFAULT, errno.EACCES) else f"this kernel has no seccomp ({os.strerror(error)})"
 
 
 def _too_few_threads(count: int) -> str | None:

@@ -264,12 +264,19 @@ def test_an_id_that_is_given_anew_has_the_names_since_then() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-    for time_ns, name in ((10, "first"), (12, "renamed"), (30, "second")):
-        names.note(Named(name), time_ns)  # type: ignore[arg-type]
-    assert names.name_of(7, 0, 20) == "renamed"
-    assert names.name_of(7, 20, 40) == "second"
-    assert names.name_of(7, 31, 40) is None
-    assert names.name_of(8, 0, 40) is None
+    def note(time_ns: int, name: str, begins: bool = True) -> None:
+        names.note(Named(name), time_ns, begins=begins)  # type: ignore[arg-type]
+
+    note(10, "first")
+    note(12, "renamed", begins=False)
+    note(30, "too short to be seen")
+    note(40, "second")
+    note(60, "third")
+    assert names.take_name(7, 9, 20) == "renamed"  # seen before it said its name
+    assert names.take_name(7, 41, 61) == "second"  # missed after the next one had begun
+    assert names.take_name(7, 62, 80) == "third"
+    assert names.take_name(7, 81, 90) is None
+    assert names.take_name(8, 0, 40) is None
 
 
 @pytest.mark.slow

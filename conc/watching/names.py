@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from typing import Any, cast
 
 _private = cast(Any, threading)
@@ -35,15 +36,15 @@ class ThreadNames:
     """The names that a watch has come upon, by thread id and time, since ids are given anew."""
 
     def __init__(self) -> None:
-        self._known: dict[int, list[tuple[int, str]]] = {}
+        self._known: dict[int, deque[tuple[int, str, bool]]] = {}
         self._count = 0
 
-    def note(self, thread: threading.Thread, time_ns: int) -> None:
-        """Keep the name that `thread` has at this moment."""
+    def note(self, thread: threading.Thread, time_ns: int, *, begins: bool = False) -> None:
+        """Keep the name that `thread` has at this moment, at which it may begin."""
         tid = _tid_of(thread)
         if tid is None or self._count == _MOST_NAMES:
             return
-        self._known.setdefault(tid, []).append((time_ns, thread.name))
+        self._known.setdefault(tid, deque()).append((time_ns, thread.name, begins))
         self._count += 1
 
     def note_living(self, time_ns: int) -> list[int]:
@@ -53,10 +54,20 @@ class ThreadNames:
             self.note(thread, time_ns)
         return [tid for tid in map(_tid_of, living) if tid is not None]
 
-    def name_of(self, tid: int, since_ns: int, end_ns: int) -> str | None:
-        """The last name of the thread that had this id until `end_ns`, and not before `since_ns`."""
-        names = [name for time_ns, name in self._known.get(tid, ()) if since_ns <= time_ns <= end_ns]
-        return names[-1] if names else None
+    def take_name(self, tid: int, begin_ns: int, end_ns: int) -> str | None:
+        """The last name of the thread that had this id, and was first seen and first missed at these times.
+
+        To be asked once for each that had it, in their order: the next one may have begun before this one was missed.
+        """
+        notes = self._known.get(tid, deque())
+        own = None
+        while notes and notes[0][0] <= end_ns:
+            time_ns, name, begins = notes[0]
+            if begins and own is not None and time_ns > begin_ns:
+                break
+            own = name
+            notes.popleft()
+        return own
 
 
 class _Wrapped:
@@ -96,7 +107,7 @@ class _Wrapped:
             # An adopted thread has no name of its own yet.
             if not isinstance(thread, _private._DummyThread):
                 for names in self._wanted:
-                    names.note(thread, time.monotonic_ns())
+                    names.note(thread, time.monotonic_ns(), begins=True)
 
         self._original, self._wrapper = original, set_native_id
         setattr(_private.Thread, _BEGIN_NAME, set_native_id)

@@ -39,7 +39,13 @@ def missing_process(pid: int, proc: Path = PROC) -> str:
 
 def trace_refusal(pid: int, proc: Path = PROC) -> str:
     """Why process `pid` may not be traced by this one, and the cure: its user, Yama, its own wish, or a sandbox."""
-    own, other = _status(proc / "self"), _status(proc / str(pid))
+    try:
+        own, other = _status(proc / "self"), _status(proc / str(pid))
+    except PermissionError as error:
+        return (
+            f"{error.filename} may not be read: {proc} is mounted with hidepid, or a sandbox (seccomp, a security "
+            f"module, a container) refuses it: {_CURE}"
+        )
     if other is None:
         return missing_process(pid, proc)
     mine = os.geteuid() if own is None else int(own["Uid"][1])
@@ -60,9 +66,11 @@ def trace_refusal(pid: int, proc: Path = PROC) -> str:
 
 
 def _status(folder: Path) -> dict[str, list[str]] | None:
-    """The lines of a process's status, each as its fields; None when it cannot be read."""
+    """The lines of a process's status, each as its fields; None when it is not there."""
     try:
         lines = (folder / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except PermissionError:
+        raise
     except OSError:
         return None
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}

@@ -74,22 +74,17 @@ def _columns(kind: type[_T], columns: Mapping[str, bytes]) -> _T:
 
 
 def _threads(taken: list[Mapping[str, Any]], names: ThreadNames, end_ns: int) -> tuple[RawThread, ...]:
-    """All threads; an id that was given anew has the names that came since the one before it ended."""
-    free_since: dict[int, int] = {}
-    threads = []
-    for thread in taken:
-        threads.append(_thread(thread, names, free_since.get(thread["tid"], 0), end_ns))
-        free_since[thread["tid"]] = thread["end_ns"]
-    return tuple(threads)
+    """All threads, in the order of their beginning, in which those that had the same id are to be named."""
+    return tuple(_thread(thread, names, end_ns) for thread in taken)
 
 
 def _known(number: int) -> int | None:
     return None if number < 0 else number
 
 
-def _thread(thread: Mapping[str, Any], names: ThreadNames, since_ns: int, end_ns: int) -> RawThread:
+def _thread(thread: Mapping[str, Any], names: ThreadNames, end_ns: int) -> RawThread:
     ended_ns = _known(thread["end_ns"])
-    name = names.name_of(thread["tid"], since_ns, end_ns if ended_ns is None else ended_ns)
+    name = names.take_name(thread["tid"], thread["begin_ns"], end_ns if ended_ns is None else ended_ns)
     return RawThread(
         process=0,
         tid=thread["tid"],

@@ -1,35 +1,28 @@
 """A watch of what may not be looked into: processes of others, protected, hidden; and where there is no /proc."""
 
-# cases: another-user undumpable changed-user hidden no-proc
+# cases: another-user undumpable changed-user hidden half-hidden no-proc
 # needs: root
+# needs[hidden]: namespaces
+# needs[half-hidden]: namespaces
+# needs[no-proc]: namespaces
 # stdout[another-user]: PermissionError: runs as user, and this one as user, CAP_SYS_PTRACE
 # stdout[undumpable]: PermissionError: was made undumpable, CAP_SYS_PTRACE
 # stdout[changed-user]: seen: RUNNING, and why system calls are not told
 # stdout[hidden]: ProcessLookupError: is hidden, hidepid
+# stdout[half-hidden]: PermissionError: may not be read, hidepid
 # stdout[no-proc]: ProcessLookupError: is not mounted
 
-import ctypes
 import os
 import sys
 import time
+
+from namespaces import MNT_DETACH, checked, libc, own_mounts
 
 from conc.watching.api import watch
 from conc.watching.records import State
 
 NOBODY = 65534
-CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH, PR_SET_DUMPABLE = 0x20000, 0x4000, 1 << 18, 2, 4
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def checked(result: int) -> None:
-    if result != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
-def own_mounts() -> None:
-    """What is mounted from now on is mounted for this process alone."""
-    checked(libc.unshare(CLONE_NEWNS))
-    checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
+PR_SET_DUMPABLE = 4
 
 
 def become_nobody() -> None:
@@ -85,12 +78,14 @@ def main(case: str) -> None:
         states = {State(state).name for state in raw.totals.state}
         print(f"seen: {'RUNNING' if 'RUNNING' in states else states}, and why system calls are not told")
         assert "EACCES" in raw.unknown["syscall"] or "EPERM" in raw.unknown["syscall"], raw.unknown
-    elif case == "hidden":
+    elif case in ("hidden", "half-hidden"):
         pid = target()
         own_mounts()
-        checked(libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2"))  # an instance of its own (Linux 5.8)
+        checked(
+            libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2" if case == "hidden" else b"hidepid=1")
+        )  # its own (Linux 5.8)
         become_nobody()
-        told(pid, "is hidden", "hidepid")
+        told(pid, "is hidden", "may not be read", "hidepid")
     elif case == "no-proc":
         pid = target()
         own_mounts()
