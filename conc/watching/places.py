@@ -7,13 +7,14 @@ more than a hundredth of the time.
 
 from __future__ import annotations
 
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from conc import _core
-from conc.gil import gil_enabled
+from conc.gil import gil_enabled, gil_status
 from conc.watching.periodic import SHARE, PeriodicLooker
 from conc.watching.records import Place, RawThread
 
@@ -57,6 +58,9 @@ def places_unavailable() -> str | None:
     """Why places cannot be taken in this process; None: they can."""
     if not gil_enabled():
         return "without a GIL a thread's frames change while they are read"
+    if sys.version_info[:2] == (3, 12) and _core.interpreter_id() != 0 and gil_status().own_gil:
+        # A loop over sys._current_frames() that keeps the names of functions does it (3.12.1).
+        return "CPython 3.12 crashes at the end of an interpreter with a GIL of its own that has looked at its frames"
     return None
 
 

@@ -1,19 +1,34 @@
-"""Interpreter exit while watches are on: in the main thread, in a daemon that is left behind, in one forgotten."""
+"""Interpreter exit while watches are on: in the main thread, in a daemon that is left behind, in one forgotten.
+
+Those that look at lines of Python, or for children, have threads of Python besides, which exit waits for no longer than
+for their look. A child that runs meanwhile is left to itself.
+"""
 
 # cases: main daemon dropped system-exit
+# cases: plain where children both
+# needs[where]: gil
+# needs[both]: gil
 # stdout: watching
 
+import subprocess
 import sys
 import threading
 
 import conc
 
-[kind] = sys.argv[1:]
+OPTIONS: dict[str, dict[str, bool]] = {
+    "plain": {},
+    "where": {"where": True},
+    "children": {"children": True},
+    "both": {"where": True, "children": True},
+}
+kind, looks = sys.argv[1:]
+options = OPTIONS[looks]
 inside = threading.Event()
 
 
 def watch_for_ever() -> None:
-    with conc.watch(interval=0.0005):
+    with conc.watch(interval=0.0005, **options):
         inside.set()
         threading.Event().wait()
 
@@ -22,11 +37,16 @@ if kind == "daemon":
     threading.Thread(target=watch_for_ever, daemon=True).start()
     inside.wait()
 elif kind == "dropped":
-    conc.watch().__enter__()
+    conc.watch(**options).__enter__()
 else:
-    watch = conc.watch(interval=0.0005)
+    watch = conc.watch(interval=0.0005, **options)
     watch.__enter__()
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 print("watching", flush=True)
+assert child.stdin is not None
+child.stdin.write(b"\n")  # it begins, and ends, while we do
+child.stdin.close()
+child.wait()
 if kind == "system-exit":
-    with conc.watch():
+    with conc.watch(**options):
         sys.exit(0)
