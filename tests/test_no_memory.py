@@ -1,6 +1,6 @@
 """Each operation of conc where an allocation fails, the interpreter's or the core's, or a request to the system.
 
-tests/no_memory/operations.py says what is done and what may come of it; tests/no_memory/driver.py does it, in an
+tests/no_memory/operations_*.py say what is done and what may come of it; tests/no_memory/driver.py does it, in an
 interpreter of its own for each operation, so that a crash or a hang is attributed to the call that failed.
 """
 
@@ -18,7 +18,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "no_memory"
 LIMIT_S = 60
-NAMES = re.findall(r"^@operation\ndef (\w+)", (FOLDER / "operations.py").read_text(encoding="utf-8"), re.M)
+NAMES = [
+    name
+    for path in sorted(FOLDER.glob("operations_*.py"))
+    for name in re.findall(r"^@operation\ndef (\w+)", path.read_text(encoding="utf-8"), re.M)
+]
 
 sys.path.insert(0, str(ROOT / "tools"))
 try:

@@ -42,7 +42,9 @@ def load(name: str, library: str) -> Any:
 faults = load("_faults", sys.argv[1])
 core = sys.modules["conc._core"] = load("conc._core", sys.argv[1])
 
-from operations import CPYTHON_KEEPS, DEADLINE_S, DELIBERATE, OPERATIONS, Outcome  # noqa: E402
+import operations  # noqa: E402, F401 - registers them
+from operations_deliberate import DELIBERATE  # noqa: E402
+from outcomes import CPYTHON_KEEPS, DEADLINE_S, OPERATIONS, Outcome  # noqa: E402
 
 import conc.threads  # noqa: E402, F401  (with the core above)
 
