@@ -104,7 +104,7 @@ class Family(PeriodicLooker):
 
     def start(self) -> None:
         """Watch those that there are, and go on in a thread."""
-        self._look()
+        self._look_between_forks()
         super().start()
 
     def stop(self) -> tuple[list[RawTimeline], dict[str, str], list[str]]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from conc._threading_shim import daemon_threads_allowed
 
 SHARE = 0.01
 """Of the time, that looking may cost."""
+
+
+# No fork falls into a look: the child would keep what is open at that moment. A signal handler that forks may interrupt
+# one in its own thread.
+_looking = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_looking.acquire, after_in_parent=_looking.release, after_in_child=_looking.release)
 
 
 class PeriodicLooker:
@@ -39,6 +47,10 @@ class PeriodicLooker:
 
     def _run(self) -> None:
         while not self._end.wait(self._period_s):
+            self._look_between_forks()
+
+    def _look_between_forks(self) -> None:
+        with _looking:
             self._look()
 
     def _look(self) -> None:
