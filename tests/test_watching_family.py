@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from dataclasses import dataclass, field
 
@@ -171,6 +172,25 @@ def test_where_children_are_not_listed_it_is_said() -> None:
     family = Family(1, Machine().begin, children_of=refuse)
     family.start()
     assert family.stop() == ([], {"children": "children cannot be listed here: Function not implemented"}, [])
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_look_that_fails_is_made_up_for(error: Exception) -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    errors = [error]
+
+    def children_of(pid: int) -> list[int]:
+        if errors:
+            raise errors.pop()
+        return machine.children.get(pid, [])
+
+    family = Family(1, machine.begin, period_s=0.001, children_of=children_of, start_ticks_of=machine.ticks.get)
+    family.start()
+    until(lambda: family.watchers == {1002}, "the next look finds it")
+    raws, unknown, notes = family.stop()
+    assert ([raw.processes[0].pid for raw in raws], unknown) == ([2], {})
+    assert notes == ["1 looks for children failed: memory, threads or descriptors were lacking"]
 
 
 def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -> None:

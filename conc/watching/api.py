@@ -61,7 +61,7 @@ def watch(pid: int | None = None, *, interval: float = 0.001, children: bool = F
             begins: no lines of Python can be seen here, although `where` asks for them.
         ProcessLookupError: when the block begins and there is no process `pid`, or it is hidden.
         PermissionError: when the block begins and process `pid` may not be traced: the message says why, and the cure.
-        OSError: when the block begins and the system has no thread to give (EAGAIN).
+        OSError: when the block begins and the system has no thread to give (EAGAIN), or no descriptor (EMFILE).
 
     Source: the kernel, by each thread's CPU clock (of another process: ``schedstat``) and its files in
     ``/proc/<pid>/task``; the interpreter's own memory for who holds the GIL. docs/watch.md says how, and what cannot be
@@ -146,7 +146,7 @@ class _Seen:
                 self._family = Family(self._root.pid, partial(_begin_child, interval_ns))
                 self._family.start()
         except BaseException:
-            self.end()
+            self.abandon()
             raise
 
     def end(self) -> RawTimeline:
@@ -167,7 +167,7 @@ class _Seen:
 
     def abandon(self) -> None:
         """End all of them without a word, and without waiting: for a watch that was dropped."""
-        for part in (self._root, self._places, self._family):
+        for part in (self._places, self._family, self._root):
             if part is not None:
                 part.abandon()
 
@@ -192,12 +192,18 @@ class _Seen:
 
 
 def _begin_child(interval_ns: int, pid: int, count: int) -> OtherProcess | None:
-    """Of many, each is looked at less often: all of them together should not take the machine."""
+    """Of many, each is looked at less often: all of them together should not take the machine.
+
+    None: it has ended.
+
+    Raises:
+        OSError: the system has no thread or descriptor to give.
+    """
     often = 1 + count // _CHILDREN_AT_FULL_RATE
     try:
         return OtherProcess(pid, interval_ns * often, _descriptors() // _CHILD_DESCRIPTOR_SHARE)
-    except OSError:
-        return None  # it has ended, or the system has no thread to give: it is looked for again
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def _checked_pid(pid: object) -> int | None:

@@ -6,6 +6,7 @@ begins and ends between two looks is not seen. One that executes another program
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -18,6 +19,9 @@ from conc.watching.records import RawTimeline
 THREAD_NAME = "conc-children"
 PERIOD_S = 0.02
 MOST_PROCESSES = 256
+
+_LACKING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors after which the next look may see what this one did not."""
 
 _STUB_NS = 50_000_000
 """What a process did before it executed its program is left out when it took no longer."""
@@ -101,6 +105,7 @@ class Family(PeriodicLooker):
         self._ended: list[_Child] = []
         self._left_out: set[tuple[int, int]] = set()
         self._unknown: str | None = None
+        self._failed = 0
 
     def start(self) -> None:
         """Watch those that there are, and go on in a thread."""
@@ -119,6 +124,12 @@ class Family(PeriodicLooker):
         return sorted(raws, key=lambda raw: raw.begin_ns), unknown, self._notes()
 
     def _look(self) -> None:
+        try:
+            self._look_for_all()
+        except (MemoryError, OSError):
+            self._failed += 1  # one look less; the next one finds what this one has missed
+
+    def _look_for_all(self) -> None:
         now_s, began_s = time.monotonic(), time.thread_time()
         found = self._descendants()
         self._period_s = max(self._asked_s, (time.thread_time() - began_s) / SHARE)
@@ -144,6 +155,8 @@ class Family(PeriodicLooker):
                         found.add((pid, ticks))
                         parents.append(pid)
             except OSError as error:
+                if error.errno in _LACKING:
+                    raise
                 self._unknown = f"children cannot be listed here: {error.strerror}"
         return found
 
@@ -173,6 +186,8 @@ class Family(PeriodicLooker):
 
     def _notes(self) -> list[str]:
         notes = []
+        if self._failed:
+            notes.append(f"{self._failed} looks for children failed: memory, threads or descriptors were lacking")
         if self._left_out:
             notes.append(f"{len(self._left_out)} processes were not watched: {self._most} are the most")
         if self._slowest_s > 2 * self._asked_s:

@@ -38,6 +38,7 @@ class ThreadNames:
     def __init__(self) -> None:
         self._known: dict[int, deque[tuple[int, str, bool]]] = {}
         self._count = 0
+        self.over = False  # nobody wants more of them
 
     def note(self, thread: threading.Thread, time_ns: int, *, begins: bool = False) -> None:
         """Keep the name that `thread` has at this moment, at which it may begin."""
@@ -84,11 +85,12 @@ class _Wrapped:
         with self._lock:
             if not self._wanted:
                 self._wrap()
-            self._wanted = [*self._wanted, names]
+            self._wanted = [*(one for one in self._wanted if not one.over), names]
 
     def remove(self, names: ThreadNames) -> None:
+        names.over = True  # without memory for what follows it is left out the next time
         with self._lock:
-            self._wanted = [one for one in self._wanted if one is not names]
+            self._wanted = [one for one in self._wanted if not one.over]
             if not self._wanted:
                 self._unwrap()
 
@@ -106,7 +108,7 @@ class _Wrapped:
             original(thread)
             # An adopted thread has no name of its own yet.
             if not isinstance(thread, _private._DummyThread):
-                for names in self._wanted:
+                for names in (one for one in self._wanted if not one.over):
                     names.note(thread, time.monotonic_ns(), begins=True)
 
         self._original, self._wrapper = original, set_native_id

@@ -7,7 +7,7 @@
 
 /* Calls found(context, pid) for each living child of the process `pid`, zombies included: how many. One that begins or
  * ends meanwhile may be missed. -ESRCH: there is no such process; -EACCES: it may not be looked at; -ENOSYS where the
- * system does not list them. */
+ * system does not list them; other errors (-EMFILE) when some may be missing. */
 int conc_process_children(int pid, void (*found)(void *context, int pid), void *context);
 
 /* When the process began, in the system's clock ticks since it was started: with its number, which is given anew, it

@@ -18,7 +18,7 @@ struct search {
     int pid;
     void (*found)(void *context, int pid);
     void *context;
-    int count, asked, answered;
+    int count, asked, answered, err;
     char text[CHILDREN_TEXT];
 };
 
@@ -28,8 +28,11 @@ read_children_of(void *raw, int tid)
     struct search *search = raw;
     search->asked++;
     int64_t n = conc_task_file_look(search->pid, tid, "children", search->text, sizeof(search->text));
-    if (n < 0)
+    if (n < 0) {
+        if (n != -ESRCH && n != -ENOENT)
+            search->err = (int)n;
         return;
+    }
     search->answered++;
     struct conc_scan scan = conc_scan_over(search->text, (size_t)n);
     int pid;
@@ -50,6 +53,8 @@ conc_process_children(int pid, void (*found)(void *context, int pid), void *cont
     conc_task_list_close(list);
     if (err < 0)
         return err == -ENOENT ? -ESRCH : err;
+    if (search.err < 0)
+        return search.err;
     /* Threads end, but not all of them: this kernel was made without the file. */
     return search.asked > 0 && search.answered == 0 ? -ENOSYS : search.count;
 }
