@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from perfetto_support import Trace, decoded, official_schema, queried, trace_processor
 from raw_timelines import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 from conc.watching.kinds import doing
-from conc.watching.perfetto import packets, varint
+from conc.watching.perfetto import packets, time_varint, varint
 from conc.watching.records import RawTimeline, Reason, State
 from conc.watching.speedscope import SCHEMA, profile
 from conc.watching.timeline import Timeline
@@ -97,6 +98,12 @@ def test_varints() -> None:
     assert varint(0) == b"\x00"
     assert varint(300) == b"\xac\x02"
     assert varint(-1) == b"\xff" * 9 + b"\x01"
+
+
+@given(st.integers(0, (1 << 63) - 1), st.integers(0, 1 << 22))
+def test_times_are_varints_like_any(time_ns: int, later_ns: int) -> None:
+    assert time_varint(time_ns) == varint(time_ns)
+    assert time_varint(time_ns + later_ns) == varint(time_ns + later_ns)
 
 
 @unhurried

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from conc.watching.gil_account import gil_of_waiters, hold_rows
 from conc.watching.kinds import doing
@@ -21,6 +22,7 @@ from conc.watching.labels import labels, shown
 from conc.watching.records import RawTimeline, Reason, State
 
 Fields = Mapping[int, int | str | bytes]
+Details = Mapping[str, int | str | None]
 
 # Field numbers, by message.
 PACKET = 1  # Trace
@@ -69,6 +71,31 @@ def message(fields: Fields) -> bytes:
     return b"".join(field(number, value) for number, value in fields.items())
 
 
+_SHORT = tuple(varint(value) for value in range(1024))
+_BEFORE_TIME = varint(TIMESTAMP << 3)
+_BEFORE_PACKET = varint(PACKET << 3 | 2)
+
+
+@lru_cache(maxsize=16)
+def _long_part(value: int) -> bytes:
+    return varint(value)
+
+
+def time_varint(ns: int) -> bytes:
+    """varint() of what is mostly near to what was encoded before: the last three bytes at once, the others as then."""
+    if ns >> 21 <= 0:
+        return varint(ns)
+    low = ns & 0x7F | (ns & 0x3F80) << 1 | (ns & 0x1FC000) << 2 | 0x808080
+    return low.to_bytes(3, "little") + _long_part(ns >> 21)
+
+
+def timed_packet(at_ns: int, rest: bytes) -> bytes:
+    """A packet of the trace that begins with its time; `rest` are its other fields."""
+    content = _BEFORE_TIME + time_varint(at_ns) + rest
+    length = len(content)
+    return _BEFORE_PACKET + (_SHORT[length] if length < len(_SHORT) else varint(length)) + content
+
+
 def packets(raw: RawTimeline) -> Iterator[bytes]:
     """The file, piece by piece."""
     writer = _Writer(raw)
@@ -79,8 +106,15 @@ def packets(raw: RawTimeline) -> Iterator[bytes]:
     yield from writer.counters()
 
 
+def _of_sequence(flags: int) -> bytes:
+    return message({SEQUENCE_ID: SEQUENCE, SEQUENCE_FLAGS: flags})
+
+
 class _Writer:
-    """One sequence of packets. Names are interned: each is written once, where it is first used."""
+    """One sequence of packets. Names are interned: each is written once, where it is first used.
+
+    There are many slices and few kinds of them: all but the time of a packet is made once for each kind.
+    """
 
     def __init__(self, raw: RawTimeline) -> None:
         self._raw = raw
@@ -119,7 +153,9 @@ class _Writer:
         """What each thread did."""
         columns = self._raw.segments
         over: dict[int, int] = {}
-        for begin, end, thread, state, reason, cpu, call, descriptor in zip(
+        begins: dict[tuple[int, ...], bytes] = {}
+        ends = [self._slice_end(self._thread(index)) for index in range(len(self._raw.threads))]
+        for begin, end, thread, *what in zip(
             columns.begin_ns,
             columns.end_ns,
             columns.thread,
@@ -131,26 +167,42 @@ class _Writer:
             strict=True,
         ):
             begin = max(begin, over.get(thread, begin))
-            if state == State.ENDED or end <= begin:
+            if what[0] == State.ENDED or end <= begin:
                 continue
             over[thread] = end
-            details = {
-                "system call": self._raw.syscalls.get(call, str(call)) if call >= 0 else None,
-                "descriptor": descriptor if descriptor >= 0 else None,
-                "cpu": cpu if cpu >= 0 else None,
-            }
-            yield self._slice(self._thread(thread), begin, end, doing(state, reason), details)
+            new_name, key = b"", (thread, *what)
+            rest = begins.get(key)
+            if rest is None:
+                name, details = self._words(*what)
+                new_name = self._intern(name)
+                rest = begins[key] = self._slice_begin(self._thread(thread), name, details)
+            yield timed_packet(begin, new_name + rest)
+            yield timed_packet(end, ends[thread])
+
+    def _words(self, state: int, reason: int, cpu: int, call: int, descriptor: int) -> tuple[str, Details]:
+        return doing(state, reason), {
+            "system call": self._raw.syscalls.get(call, str(call)) if call >= 0 else None,
+            "descriptor": descriptor if descriptor >= 0 else None,
+            "cpu": cpu if cpu >= 0 else None,
+        }
 
     def lock_slices(self) -> Iterator[bytes]:
         """Who held each GIL."""
         names = labels(self._raw)
         over: dict[tuple[int, int], int] = {}
+        begins: dict[tuple[tuple[int, int], str], bytes] = {}
+        ends = {key: self._slice_end(self._lock(key)) for key in self._locks}
         for key, (begin, end, thread), blocked in hold_rows(self._raw):
             begin = max(begin, over.get(key, begin))
             if end > begin:
                 over[key] = end
                 name = (names[thread] if thread >= 0 else "not known") + (", in a blocking call" if blocked else "")
-                yield self._slice(self._lock(key), begin, end, name, {})
+                new_name, rest = b"", begins.get((key, name))
+                if rest is None:
+                    new_name = self._intern(name)
+                    rest = begins[key, name] = self._slice_begin(self._lock(key), name, {})
+                yield timed_packet(begin, new_name + rest)
+                yield timed_packet(end, ends[key])
 
     def counters(self) -> Iterator[bytes]:
         """How many threads of each process ran, and how many waited for a GIL."""
@@ -166,40 +218,49 @@ class _Writer:
                 track[end] -= 1
         for uuid, track in changes.items():
             value = 0
+            rests: dict[int, bytes] = {}
             for at, change in sorted(track.items()):
                 value += change
-                if change:
-                    event = message({TYPE: COUNTER_TYPE, TRACK_UUID: uuid, COUNTER_VALUE: value})
-                    yield self._packet({TIMESTAMP: at, TRACK_EVENT: event}, NEEDED)
+                if not change:
+                    continue
+                if value not in rests:
+                    rests[value] = self._event({TYPE: COUNTER_TYPE, TRACK_UUID: uuid, COUNTER_VALUE: value})
+                yield timed_packet(at, rests[value])
 
-    def _slice(self, track: int, begin: int, end: int, name: str, details: Mapping[str, int | str | None]) -> bytes:
-        iid = self._names.get(name)
-        interned = {} if iid is not None else {INTERNED_DATA: self._intern(name)}
+    def _slice_begin(self, track: int, name: str, details: Details) -> bytes:
+        """The packet that begins a slice, but for its time."""
         event = message({TYPE: SLICE_BEGIN, TRACK_UUID: track, EVENT_NAME_IID: self._names[name]})
         for number, key in enumerate(ANNOTATIONS, start=1):
             value = details.get(key)
             if value is not None:
                 kind = STRING_VALUE if isinstance(value, str) else INT_VALUE
                 event += field(DEBUG_ANNOTATIONS, message({ANNOTATION_NAME_IID: number, kind: value}))
-        start = self._packet({TIMESTAMP: begin, **interned, TRACK_EVENT: event}, NEEDED)
-        event = message({TYPE: SLICE_END, TRACK_UUID: track})
-        return start + self._packet({TIMESTAMP: end, TRACK_EVENT: event}, NEEDED)
+        return field(TRACK_EVENT, event) + _of_sequence(NEEDED)
+
+    def _slice_end(self, track: int) -> bytes:
+        return self._event({TYPE: SLICE_END, TRACK_UUID: track})
+
+    @staticmethod
+    def _event(fields: Fields) -> bytes:
+        return field(TRACK_EVENT, message(fields)) + _of_sequence(NEEDED)
 
     def _intern(self, name: str) -> bytes:
-        """The name's number; with the first name those of the annotations too."""
+        """What a packet has to say of the name that it uses first; with the first one of the annotations, too."""
+        if name in self._names:
+            return b""
         data = b""
         if not self._names:
             for number, key in enumerate(ANNOTATIONS, start=1):
                 data += field(INTERNED_ANNOTATION_NAMES, message({IID: number, NAME: key}))
         self._names[name] = len(self._names) + 1
-        return data + field(INTERNED_EVENT_NAMES, message({IID: self._names[name], NAME: name}))
+        return field(INTERNED_DATA, data + field(INTERNED_EVENT_NAMES, message({IID: self._names[name], NAME: name})))
 
     def _track(self, fields: Fields) -> bytes:
         return self._packet({TRACK_DESCRIPTOR: message(fields)}, NEEDED)
 
     @staticmethod
     def _packet(fields: Fields, flags: int) -> bytes:
-        return field(PACKET, message({**fields, SEQUENCE_ID: SEQUENCE, SEQUENCE_FLAGS: flags}))
+        return field(PACKET, message(fields) + _of_sequence(flags))
 
     def _lock_keys(self) -> list[tuple[int, int]]:
         keys = {key for key, _, _ in hold_rows(self._raw)}
