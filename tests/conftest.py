@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from conc._threading_shim import daemon_threads_allowed
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """An event that tasks wait for; opened at the latest when the test ends."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -44,14 +44,6 @@ def pool() -> Iterator[conc.ThreadPoolExecutor]:
         yield made
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """An event that tasks wait for; opened at the latest when the test ends."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def test_await(run: Run, pool: conc.ThreadPoolExecutor, gate: threading.Event) -> None:
     async def main() -> None:
         assert await pool.submit(pow, 2, 5) == 32

@@ -24,14 +24,6 @@ EXECUTORS: list[Any] = [concurrent.futures.ThreadPoolExecutor, conc.ThreadPoolEx
 both = pytest.mark.parametrize("executor", EXECUTORS, ids=["standard", "conc"])
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """An event that calls wait for; opened at the latest when the test ends."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 @both
 def test_calls_of_one_map_wait_for_each_other(executor: Any) -> None:
     barrier = threading.Barrier(3)

@@ -7,21 +7,12 @@ import contextvars
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import conc
 from conc import kernels
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """An event that tasks wait for; opened at the latest when the test ends."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def test_ranks_decide_what_begins_first(gate: threading.Event) -> None:
