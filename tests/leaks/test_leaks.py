@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import scenarios_actors
+import scenarios_actors  # noqa: F401 - it fills the table
 import scenarios_gil  # noqa: F401 - it fills the table
+import scenarios_pools
 import scenarios_processes  # noqa: F401 - it fills the table
 import scenarios_remote  # noqa: F401 - it fills the table
 import scenarios_results  # noqa: F401 - it fills the table
 import scenarios_stalls  # noqa: F401 - it fills the table
 import scenarios_watch  # noqa: F401 - it fills the table
 import scenarios_watching  # noqa: F401 - it fills the table
+from leak_actors import WITNESSES
 from leak_meter import Growth
 from leak_names import PublicNames, public_names
 from leak_table import TABLE, Scenario, Table
@@ -32,7 +34,7 @@ def untouched(scenario: Scenario, names: PublicNames) -> set[str]:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
 def test_nothing_is_left(scenario: Scenario) -> None:
-    growth = Growth(scenario.run, scenarios_actors.WITNESSES)
+    growth = Growth(scenario.run, WITNESSES)
     leaks = growth.leaks()
     if scenario.passengers[0] and leaks.get("blocks", 3) <= 2:
         del leaks[
@@ -68,7 +70,7 @@ def test_a_new_method_of_a_public_class_is_a_public_name(monkeypatch: pytest.Mon
 
 def test_a_claim_with_a_star_does_not_cover_what_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conc.Future, "made_up", lambda self: None, raising=False)
-    claiming = next(scenario for scenario in SCENARIOS if scenario.run is scenarios_actors.future_lives)
+    claiming = next(scenario for scenario in SCENARIOS if scenario.run is scenarios_pools.future_lives)
     assert untouched(claiming, public_names.__wrapped__()) == {"conc.Future.made_up"}
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from leak_actors import Refusal, quiet
 from leak_table import refused
-from scenarios_actors import Refusal, quiet
 
 import conc
 
