@@ -328,7 +328,6 @@ def test_lines_of_another_process_are_seen() -> None:
     assert raw.places_cost_ns == 0
 
 
-@pytest.mark.skipif(not HAS_GIL, reason="without a GIL lines of Python are not taken")
 def test_lines_of_our_own_refine_what_futexes_are_for() -> None:
     event = threading.Event()
     thread = threading.Thread(target=event.wait, name="waits")
@@ -345,7 +344,7 @@ def test_lines_of_our_own_refine_what_futexes_are_for() -> None:
 
 
 def test_a_watch_that_is_dropped_leaves_no_thread() -> None:
-    dropped = watch(children=True, where=HAS_GIL)
+    dropped = watch(children=True, where=True)
     dropped.__enter__()
     names = {thread.name for thread in threading.enumerate()}
     assert "conc-children" in names

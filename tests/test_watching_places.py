@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from threads_support import HAS_GIL, LONG_S, hold_gil, started, until
+from threads_support import LONG_S, hold_gil, started, until
 
 from conc import _core, kernels
 from conc.watching import places
 from conc.watching.places import Look, PlaceSampler, Taken, as_places, look_here
 from conc.watching.records import RawThread
-
-needs_gil = pytest.mark.skipif(not HAS_GIL, reason="without a GIL lines of Python are not taken")
 
 
 def wait_for(event: threading.Event) -> None:
@@ -51,7 +49,6 @@ def thread(tid: int, begin_ns: int, end_ns: int | None, process: int = 0) -> Raw
     return RawThread(process, tid, "t", begin_ns, end_ns, False, None, None, None, None)
 
 
-@needs_gil
 def test_each_thread_is_where_it_waits() -> None:
     with waiting(3) as threads:
         for one in threads:
@@ -62,12 +59,10 @@ def test_each_thread_is_where_it_waits() -> None:
             assert stack[2][1] == wait_for.__code__.co_firstlineno + 1
 
 
-@needs_gil
 def test_the_caller_is_left_out() -> None:
     assert threading.get_native_id() not in dict(_core.thread_places(1)[2])
 
 
-@needs_gil
 def test_a_worker_of_a_pool_that_threading_does_not_know_is_found() -> None:
     import _thread
 
@@ -88,7 +83,6 @@ def test_a_worker_of_a_pool_that_threading_does_not_know_is_found() -> None:
         done.wait(LONG_S)
 
 
-@needs_gil
 @pytest.mark.parametrize("depth", [1, 2])
 def test_no_more_lines_than_were_asked_for(depth: int) -> None:
     with waiting() as [one]:
@@ -102,7 +96,6 @@ def test_a_depth_out_of_range_is_refused(depth: int) -> None:
         _core.thread_places(depth)
 
 
-@needs_gil
 def test_objects_end_in_their_own_threads_however_often_one_looks() -> None:
     ended_in: set[int] = set()
 
@@ -141,7 +134,6 @@ def test_objects_end_in_their_own_threads_however_often_one_looks() -> None:
     assert ended_in == {maker.ident for maker in makers}
 
 
-@needs_gil
 def test_a_look_keeps_nothing_alive() -> None:
     class Local:
         pass
@@ -164,7 +156,6 @@ def test_a_look_keeps_nothing_alive() -> None:
     assert seen[0]() is None
 
 
-@needs_gil
 def test_a_sampler_sees_a_waiting_thread_again_and_again() -> None:
     with waiting() as [one]:
         sampler = PlaceSampler(look_here(), 0.001)
@@ -180,12 +171,10 @@ def test_a_sampler_sees_a_waiting_thread_again_and_again() -> None:
     assert places.THREAD_NAME not in [other.name for other in threading.enumerate()]
 
 
-@needs_gil
 def test_one_that_was_not_started_can_be_stopped() -> None:
     assert PlaceSampler(look_here()).stop() == ((), 0, ())
 
 
-@needs_gil
 def test_it_ends_although_the_gil_was_held_for_long() -> None:
     sampler = PlaceSampler(look_here(), 0.001)
     sampler.start()
@@ -241,10 +230,38 @@ def test_a_look_that_fails_is_one_look_less(error: type[Exception]) -> None:
     assert "1 looks at lines of Python failed" in notes
 
 
-def test_without_a_gil_none_are_taken_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    with pytest.raises(ValueError, match="no lines of Python can be seen: without a GIL"):
+def test_where_cpython_would_crash_none_are_taken_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "gil_status", lambda: SimpleNamespace(own_gil=True))
+    monkeypatch.setattr(places._core, "interpreter_id", lambda: 1)
+    monkeypatch.setattr(places.sys, "version_info", (3, 12, 1))
+    with pytest.raises(ValueError, match=r"no lines of Python can be seen: CPython 3\.12 crashes"):
         look_here()
+    monkeypatch.setattr(places._core, "interpreter_id", lambda: 0)
+    assert look_here()().places is not None
+
+
+def test_threads_that_run_meanwhile_are_looked_at_in_whole_frames() -> None:
+    over = threading.Event()
+
+    def deepen(depth: int) -> int:
+        return depth and 1 + deepen(depth - 1)
+
+    def run() -> None:
+        while not over.is_set():
+            deepen(40)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for one in threads:
+        one.start()
+    for _ in range(200):
+        found = dict(_core.thread_places(64)[2])
+        for one in threads:
+            names = [name for _, _, name in found.get(one.native_id or 0, ())]
+            ours = [name.rpartition("<locals>.")[2] for name in names if "<locals>." in name]
+            assert ours in ([], ["deepen"] * (len(ours) - 1) + ["run"]), names
+    over.set()
+    for one in threads:
+        one.join()
 
 
 def test_an_id_that_was_given_anew_means_who_had_it_then() -> None:
@@ -271,7 +288,6 @@ def test_a_place_is_never_given_to_a_thread_that_had_ended(
         assert (place.time_ns, threads[place.thread].tid) in looks
 
 
-@needs_gil
 def test_a_native_thread_has_no_lines() -> None:
     spinning = started(kernels.sleep, LONG_S)
     try:

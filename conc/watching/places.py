@@ -1,8 +1,8 @@
 """In which line of Python each thread stands: a look at all stacks now and then, which the interpreter pays for.
 
-A thread of Python's takes them, since only who holds the GIL may read frames; each look at our own threads stops the
-interpreter for some microseconds a thread. So it is rare, its cost is counted, and it becomes rarer where it would cost
-more than a hundredth of the time.
+A thread of Python's takes them, since only who holds the GIL may read frames, and without one only who has stopped the
+others. Each look at our own threads stops the interpreter for some microseconds a thread. So it is rare, its cost is
+counted, and it becomes rarer where it would cost more than a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from conc import _core
-from conc.gil import gil_enabled, gil_status
+from conc.gil import gil_status
 from conc.watching.periodic import SHARE, PeriodicLooker
 from conc.watching.records import Place, RawThread
 
@@ -56,8 +56,6 @@ class Looks(NamedTuple):
 
 def places_unavailable() -> str | None:
     """Why places cannot be taken in this process; None: they can."""
-    if not gil_enabled():
-        return "without a GIL a thread's frames change while they are read"
     if sys.version_info[:2] == (3, 12) and _core.interpreter_id() != 0 and gil_status().own_gil:
         # A loop over sys._current_frames() that keeps the names of functions does it (3.12.1).
         return "CPython 3.12 crashes at the end of an interpreter with a GIL of its own that has looked at its frames"

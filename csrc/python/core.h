@@ -141,6 +141,40 @@ conc_threads_allowed(void)
 #define CONC_FREE_THREADED false
 #endif
 
+/* Calls call(arg) while no other thread of this interpreter runs Python: with a GIL that is so as long as `call` does not let
+ * go of it. Without one all others are stopped, at a point at which they may be: the public function that does that visits
+ * the objects of the collector, of which the first one is enough. Not called when there is no object at all. */
+#ifdef Py_GIL_DISABLED
+struct conc_stopped_call {
+    void (*call)(void *arg);
+    void *arg;
+};
+
+static inline int
+conc_at_first_object(PyObject *Py_UNUSED(object), void *raw)
+{
+    struct conc_stopped_call *stopped = raw;
+    stopped->call(stopped->arg);
+    return 0;
+}
+
+static inline void
+conc_with_others_stopped(void (*call)(void *arg), void *arg)
+{
+    struct conc_stopped_call stopped = {call, arg};
+    PyUnstable_GC_VisitObjects(conc_at_first_object, &stopped);
+}
+#else
+static inline void
+conc_with_others_stopped(void (*call)(void *arg), void *arg)
+{
+    int collects = PyGC_Disable();      /* up to 3.11 a collection, which runs finalizers, comes with any allocation */
+    call(arg);
+    if (collects)
+        PyGC_Enable();
+}
+#endif
+
 /* Declares that `module` needs no GIL, where a module can. 0 or -1. */
 static inline int
 conc_module_needs_no_gil(PyObject *module)

@@ -64,26 +64,32 @@ append_place(PyObject *places, PyThreadState *tstate, Py_ssize_t depth)
     return err;
 }
 
-/* [owned] Of this interpreter alone: another one may have a GIL of its own, and run meanwhile. A thread state goes only
- * while its thread, or the one that deletes it, has the GIL. */
-static PyObject *
-places_of_all(Py_ssize_t depth)
+struct look {
+    Py_ssize_t depth;
+    PyObject *places;           /* [owned] NULL: an exception is set, or it was not called */
+};
+
+/* Of this interpreter alone: another one may have a GIL of its own, and run meanwhile. A thread state goes only while its
+ * thread, or the one that deletes it, has the GIL, or is not stopped. */
+static void
+look_at_all(void *raw)
 {
+    struct look *look = raw;
     PyObject *places = PyList_New(0);
     PyThreadState *own = PyThreadState_Get();
     PyThreadState *tstate = PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(own));
     for (; places != NULL && tstate != NULL; tstate = PyThreadState_Next(tstate)) {
-        if (tstate != own && append_place(places, tstate, depth) < 0)
+        if (tstate != own && append_place(places, tstate, look->depth) < 0)
             Py_CLEAR(places);
     }
-    return places;
+    look->places = places;
 }
 
 PyDoc_STRVAR(thread_places_doc,
 "thread_places(depth, /)\n--\n\n"
 "(when, cost, [(native id, ((file, line, function), ...)), ...]) of all other threads of this interpreter, each with its\n"
 "innermost `depth` lines, innermost first. Times in ns, of the monotonic clock; the cost is for how long the\n"
-"interpreter stood still. For interpreters with a GIL that is on: without one frames change while they are read.");
+"interpreter stood still. Without a GIL all threads that run Python are stopped for it.");
 
 static PyObject *
 thread_places(PyObject *Py_UNUSED(module), PyObject *argument)
@@ -94,13 +100,11 @@ thread_places(PyObject *Py_UNUSED(module), PyObject *argument)
     if (depth < 1 || depth > DEEPEST)
         return PyErr_Format(PyExc_ValueError, "depth must be 1 to %d, not %zd", DEEPEST, depth);
     int64_t began_ns = conc_now_ns();
-    int collects = PyGC_Disable();      /* up to 3.11 a collection, which runs finalizers, comes with any allocation */
-    PyObject *places = places_of_all(depth);
-    if (collects)
-        PyGC_Enable();
-    if (places == NULL)
-        return NULL;
-    return Py_BuildValue("(LLN)", (long long)began_ns, (long long)(conc_now_ns() - began_ns), places);
+    struct look look = {.depth = depth};
+    conc_with_others_stopped(look_at_all, &look);
+    if (look.places == NULL)
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    return Py_BuildValue("(LLN)", (long long)began_ns, (long long)(conc_now_ns() - began_ns), look.places);
 }
 
 static PyMethodDef thread_places_methods[] = {

@@ -6,8 +6,6 @@ for their look. A child that runs meanwhile is left to itself.
 
 # cases: main daemon dropped system-exit
 # cases: plain where children both
-# needs[where]: gil
-# needs[both]: gil
 # stdout: watching
 
 import subprocess

@@ -5,8 +5,6 @@ The child's own watches work.
 
 # cases: main thread nested
 # cases: plain where children both
-# needs[where]: gil
-# needs[both]: gil
 # stdout: child: as promised
 # stdout: parent: 0 as promised
 
