@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from raw_timelines import HOSTILE, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 import conc
+from conc.watching import text as watch_text
 from conc.watching.html import FRAGMENT_RUNS, FRAGMENT_THREADS, chart_data
 from conc.watching.kinds import LOOKS, Kind
 from conc.watching.labels import labels, shown
@@ -73,6 +74,14 @@ def test_text_fits_the_terminal(raw: RawTimeline, width: int) -> None:
     text = render_text(Timeline(raw).summary(), raw, width)
     assert max(map(len, text.splitlines())) <= width
     assert text.isprintable() or set(text) - {"\n"} <= set(filter(str.isprintable, text))
+
+
+@pytest.mark.parametrize("width", range(20, 60))
+def test_no_line_begins_with_a_unit(width: int) -> None:
+    words = "'Thread-3 (work)' waited 120 ms of 0.373 s, 37 % of it; held 97 % of the time, at 7.1 µs and 5 of 2 CPUs"
+    lines = watch_text._wrapped(words, width)
+    assert " ".join(line.strip() for line in lines) == words
+    assert not [line for line in lines if line.split()[0].strip(",;") in ("ms", "s", "%", "µs")]
 
 
 def test_text_has_a_row_for_each_thread_and_bars_where_there_is_room(timeline: Timeline) -> None:

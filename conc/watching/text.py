@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -140,6 +141,12 @@ def _gil_words(gil: GilSummary) -> str:
     return ", ".join(words)
 
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(s|ms|µs)\b)")
+
+
 def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width`; a number stays with its unit."""
     indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(text, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False) or [""]
+    bound = _BEFORE_UNIT.sub("\u00a0", text)  # at which nothing is broken
+    lines = textwrap.wrap(bound, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False) or [""]
+    return [line.replace("\u00a0", " ") for line in lines]
