@@ -226,6 +226,7 @@ def test_maps_are_read_by_line() -> None:
     ]
 
 
+@pytest.mark.once
 @given(st.text())
 def test_maps_may_be_anything(text: str) -> None:
     assert all(mapping.path.startswith("/") for mapping in parse_maps(text))
@@ -308,6 +309,7 @@ def test_what_makes_no_sense_is_an_error(file: Path, content: bytes, words: str)
         look(file, content)
 
 
+@pytest.mark.once
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_a_file_may_be_anything(file: Path, data: st.DataObject) -> None:

@@ -24,6 +24,13 @@ import conc
 
 SCENARIOS = list(TABLE)
 
+# seconds a round on slow builds, in processes of multiprocessing's and in the C core alone
+ALIKE_ON_ALL = ("comparison_of_processes", "memory_is_probed")
+REPEATED = [
+    pytest.param(scenario, id=scenario.name, marks=[pytest.mark.once] if scenario.name in ALIKE_ON_ALL else [])
+    for scenario in SCENARIOS
+]
+
 
 def untouched(scenario: Scenario, names: PublicNames) -> set[str]:
     """What it claims and does not use, as far as that can be seen."""
@@ -32,7 +39,7 @@ def untouched(scenario: Scenario, names: PublicNames) -> set[str]:
     return scenario.covers(names) - seen - UNSEEN.keys()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+@pytest.mark.parametrize("scenario", REPEATED)
 def test_nothing_is_left(scenario: Scenario) -> None:
     growth = Growth(scenario.run, WITNESSES)
     leaks = growth.leaks()
