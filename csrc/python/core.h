@@ -213,7 +213,7 @@ typedef struct {
     PyObject *resolve_place;            /* (affinity, node) -> what start() applies */
     PyObject *thread_stopped;           /* the exception class conc.ThreadStopped */
     PyObject *str_active, *str_counter, *str_current_thread, *str_daemon, *str_name, *str_run;
-    PyObject *str_trace_hook, *str_profile_hook, *str_starter;
+    PyObject *str_trace_hook, *str_profile_hook, *str_starter, *str_sys, *str_stderr;
     struct conc_roster *roster;         /* owned; threads of this interpreter */
     struct conc_data_stacks *data_stacks;   /* owned */
     bool threads_allowed, daemons_allowed;

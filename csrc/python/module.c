@@ -87,6 +87,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->str_trace_hook);
     Py_VISIT(state->str_profile_hook);
     Py_VISIT(state->str_starter);
+    Py_VISIT(state->str_sys);
+    Py_VISIT(state->str_stderr);
     return 0;
 }
 
@@ -122,6 +124,8 @@ core_clear(PyObject *module)
     Py_CLEAR(state->str_trace_hook);
     Py_CLEAR(state->str_profile_hook);
     Py_CLEAR(state->str_starter);
+    Py_CLEAR(state->str_sys);
+    Py_CLEAR(state->str_stderr);
     return 0;
 }
 

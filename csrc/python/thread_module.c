@@ -147,7 +147,8 @@ conc_thread_module_exec(PyObject *module)
     if (intern(&core->str_active, "_active") < 0 || intern(&core->str_counter, "_counter") < 0 ||
         intern(&core->str_current_thread, "current_thread") < 0 || intern(&core->str_daemon, "daemon") < 0 ||
         intern(&core->str_name, "__name__") < 0 || intern(&core->str_run, "run") < 0 ||
-        intern(&core->str_trace_hook, "_trace_hook") < 0 || intern(&core->str_profile_hook, "_profile_hook") < 0)
+        intern(&core->str_trace_hook, "_trace_hook") < 0 || intern(&core->str_profile_hook, "_profile_hook") < 0 ||
+        intern(&core->str_sys, "_sys") < 0 || intern(&core->str_stderr, "stderr") < 0)
         return -1;
     core->thread_stopped = PyErr_NewExceptionWithDoc("conc.ThreadStopped", thread_stopped_doc, PyExc_BaseException, NULL);
     if (core->thread_stopped == NULL || PyModule_AddObjectRef(module, "ThreadStopped", core->thread_stopped) < 0)

@@ -330,6 +330,20 @@ take_place(ThreadObject *self, PyObject *affinity, PyObject *node)
     return self->place == NULL ? -1 : 0;
 }
 
+/* By the way that threading takes: PySys_GetObject() makes a str of the name each time, and lends what it finds. */
+static int
+take_stderr(ThreadObject *self)
+{
+    PyObject *sys = conc_threading_variable(self->core, self->core->str_sys);
+    PyObject *file = sys == NULL ? NULL : PyObject_GetAttr(sys, self->core->str_stderr);
+    Py_XDECREF(sys);
+    if (file == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return -1;
+    PyErr_Clear();
+    Py_XSETREF(self->stderr_file, file);
+    return 0;
+}
+
 static int
 thread_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -358,7 +372,8 @@ thread_init(PyObject *op, PyObject *args, PyObject *kwargs)
         return -1;
     }
     Py_XSETREF(self->context, Py_NewRef(context == NULL ? Py_None : context));
-    Py_XSETREF(self->stderr_file, Py_XNewRef(PySys_GetObject("stderr")));
+    if (take_stderr(self) < 0)
+        return -1;
     self->initialized = true;
     return 0;
 }
