@@ -97,7 +97,7 @@ SERIES: dict[str, tuple[Measured, Measured]] = {
     "kernel": (lambda: seconds_of(kernel_threads), raw_seconds),
     "raw": (raw_seconds, lambda: seconds_of(python_threads)),
 }
-"""Ours and the peer. "raw" stands for the fastest that any thread of this system's C library could be."""
+"""Ours and the peer. "raw" stands for what the C library's own threads take, with a join that sleeps at once."""
 
 
 def main(series: str, rounds: int) -> None:

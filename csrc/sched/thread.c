@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/compiler.h"
 #include "base/refcount.h"
 #include "os/clock.h"
 #include "os/park.h"
@@ -24,6 +25,13 @@
 #include "os/thread_local.h"
 #include "os/thread_self.h"
 #include "sync/completion.h"
+#include "sync/worth.h"
+
+/* How long after its start a thread's end is near: twice what one takes that does nothing. */
+#define SOON_NS INT64_C(60000)
+
+/* An idle CPU that is given a thread runs it sooner. */
+#define IDLE_CPU_WAKES_NS INT64_C(15000)
 
 enum phase { PHASE_NEW, PHASE_STARTING, PHASE_BEGUN };
 enum reap { REAP_OPEN, REAP_TAKEN, REAP_WANTED, REAP_GONE };
@@ -44,6 +52,7 @@ struct conc_thread {
     atomic_int native_id;                   /* 0 until known */
     atomic_ulong ident;                     /* 0 until known */
     struct conc_thread_stack *stack;        /* of os/thread.h; set before PHASE_BEGUN, then constant */
+    int64_t started_ns;                     /* set before PHASE_BEGUN, then constant */
     atomic_llong began_ns;                  /* 0 until it runs */
     atomic_llong attach_wait_ns;            /* added to by the thread alone */
     struct conc_thread_usage last;          /* written before `ended` */
@@ -178,6 +187,8 @@ set_up(struct conc_thread *thread, const struct conc_thread_attr *attr)
 {
     conc_completion_init(&thread->begun);
     thread->begin_err = 0;
+    thread->started_ns = conc_now_ns();
+    atomic_store(&thread->began_ns, 0);
     thread->entry = attr->entry;
     thread->prepare = attr->prepare;
     thread->arg = attr->arg;
@@ -362,12 +373,42 @@ end_turn(struct conc_thread *thread, enum reap next)
         conc_unpark(&thread->reap, CONC_UNPARK_ALL);
 }
 
+/* On the CPU all the time. A thread that has not begun by then most likely waits for this very CPU. */
+static bool
+look_for_end(struct conc_thread *thread, unsigned long ident, int64_t begin_ns, int64_t until_ns)
+{
+    for (;;) {
+        if (conc_thread_exit_id(ident) == 0)
+            return true;
+        int64_t now = conc_now_ns();
+        if (now >= until_ns || (atomic_load(&thread->began_ns) == 0 && now - begin_ns >= IDLE_CPU_WAKES_NS))
+            return false;
+        conc_cpu_relax();
+    }
+}
+
+/* Who waits for a thread right after its start looks for its end before falling asleep: the thread may have little to do,
+ * and to sleep and be woken takes longer than that. */
+static bool
+is_soon_gone(struct conc_thread *thread, unsigned long ident, int64_t deadline_ns)
+{
+    static CONC_THREAD_LOCAL struct conc_worth looking;
+    int64_t now = conc_now_ns();
+    int64_t soon = thread->started_ns + SOON_NS;
+    int64_t until = soon < deadline_ns ? soon : deadline_ns;
+    if (now >= until || !conc_worth_a_try(&looking))
+        return false;
+    bool gone = look_for_end(thread, ident, now, until);
+    conc_worth_note(&looking, gone);
+    return gone;
+}
+
 /* Holds the turn. */
 static int
 wait_gone(struct conc_thread *thread, int64_t deadline_ns)
 {
     const struct conc_os_thread awaited = os_thread_of(thread);
-    int err = conc_thread_exit_wait(awaited.ident, deadline_ns);
+    int err = is_soon_gone(thread, awaited.ident, deadline_ns) ? 0 : conc_thread_exit_wait(awaited.ident, deadline_ns);
     if (err == -ENOSYS)        /* nearly the same: the join that follows waits for the rest, which is short */
         err = conc_completion_wait(&thread->ended, deadline_ns);
     if (err == 0) {

@@ -9,12 +9,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "os/clock.h"
 #include "os/proc_text.h"
 #include "os/task_clock.h"
 #include "os/task_file.h"
 #include "os/thread.h"
 #include "os/thread_self.h"
+
+#define SHORT_WAIT_NS INT64_C(20000)
+#define MOST_WAIT_NS INT64_C(1000000)
 
 static int
 read_state_letter(int tid, char *letter)
@@ -43,9 +47,15 @@ conc_task_check(int tid)
 void
 conc_task_wait_gone(int tid)
 {
-    int64_t deadline = conc_deadline_after(CONC_NS_PER_S / 1000);
-    while (conc_task_check(tid) == 0 && conc_now_ns() < deadline)
-        conc_os_thread_yield();
+    int64_t begin = conc_now_ns(), waited = 0;
+    while (waited < MOST_WAIT_NS && conc_task_check(tid) == 0) {
+        /* Commonly it is some microseconds; who yields may be kept off the CPU for thousands. */
+        if (waited < SHORT_WAIT_NS)
+            conc_cpu_relax();
+        else
+            conc_os_thread_yield();
+        waited = conc_now_ns() - begin;
+    }
 }
 
 int
