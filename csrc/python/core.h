@@ -16,6 +16,9 @@
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
+/* Critical sections are short and not within each other: where the inner one is of the same object, CPython 3.13 first
+ * yields some forty times, each for a whole turn of whoever wants the CPU. */
+
 /* [owned] the current exception, with its traceback, which is then no longer current. One must be set. */
 static inline PyObject *
 conc_take_exception(void)

@@ -119,16 +119,22 @@ kernel_run_new(ThreadObject *self, KernelObject *kernel)
         PyErr_NoMemory();
         return NULL;
     }
-    PyObject *args = Py_NewRef(self->args), *kwargs = Py_NewRef(self->kwargs), *names = NULL, **values = NULL;
+    PyObject *args, *kwargs, *names = NULL, **values = NULL;
     Py_ssize_t count;
-    if (conc_thread_call_arguments(&args, &kwargs) == 0)
+    Py_BEGIN_CRITICAL_SECTION(self);
+    args = Py_XNewRef(self->args);
+    kwargs = Py_XNewRef(self->kwargs);
+    Py_END_CRITICAL_SECTION();
+    if (args == NULL || kwargs == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "the thread's arguments are gone");
+    else if (conc_thread_call_arguments(&args, &kwargs) == 0)
         values = vector_of(args, kwargs, &count, &names);
     if (values != NULL)
         run->state = conc_kernel_state_new(kernel, values, (size_t)count, names);
     PyMem_Free(values);
     Py_XDECREF(names);
-    Py_DECREF(args);
-    Py_DECREF(kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
     if (run->state == NULL) {
         conc_free(run);
         return NULL;
@@ -142,45 +148,79 @@ kernel_run_new(ThreadObject *self, KernelObject *kernel)
     return run;
 }
 
-int
-conc_thread_start_kernel(ThreadObject *self, struct conc_thread_attr *attr)
+/* Before it runs: somebody may ask for its end as soon as it does. */
+static void
+set_run(ThreadObject *self, KernelObject *kernel, struct conc_kernel_run *run)
 {
-    if (self->args == NULL || self->kwargs == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the thread's arguments are gone");
-        return -1;
-    }
-    KernelObject *kernel = KernelObject_CAST(self->target);
-    struct conc_kernel_run *run = kernel_run_new(self, kernel);
-    if (run == NULL)
-        return -1;
-    /* Before it runs: somebody may ask for its end as soon as it does. */
+    Py_BEGIN_CRITICAL_SECTION(self);
     self->kernel = KernelObject_CAST(Py_NewRef((PyObject *)kernel));
     self->run = run;
     if (self->callbacks != NULL)
         (void)conc_thread_kernel_call_back_at_end(self);
+    Py_END_CRITICAL_SECTION();
+}
+
+/* It never ran. */
+static void
+take_back_run(ThreadObject *self, struct conc_kernel_run *run)
+{
+    ThreadObject *owner;
+    KernelObject *kernel;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    owner = run->owner;
+    kernel = self->kernel;
+    run->owner = NULL;
+    self->kernel = NULL;
+    self->run = NULL;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF((PyObject *)owner);
+    Py_DECREF((PyObject *)kernel);
+    conc_kernel_run_release(run);
+    conc_kernel_run_release(run);
+}
+
+/* What it was made of has been parsed. */
+static void
+drop_target(ThreadObject *self)
+{
+    PyObject *target, *args, *kwargs;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    target = self->target;
+    args = self->args;
+    kwargs = self->kwargs;
+    self->target = self->args = self->kwargs = NULL;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(target);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+}
+
+int
+conc_thread_start_kernel(ThreadObject *self, KernelObject *kernel, struct conc_thread_attr *attr)
+{
+    struct conc_kernel_run *run = kernel_run_new(self, kernel);
+    if (run == NULL)
+        return -1;
+    set_run(self, kernel, run);
     attr->block_signals = true;
     attr->entry = kernel_entry;
     attr->arg = run;
     int err = conc_thread_start(self->thread, attr);
     if (err != 0) {
-        self->run = NULL;
-        Py_CLEAR(run->owner);
-        Py_CLEAR(self->kernel);
-        conc_kernel_run_release(run);
-        conc_kernel_run_release(run);
+        take_back_run(self, run);
         conc_thread_raise_start(err);
         return -1;
     }
-    Py_CLEAR(self->target);
-    Py_CLEAR(self->args);
-    Py_CLEAR(self->kwargs);
+    drop_target(self);
     return 0;
 }
 
 enum conc_thread_end
 conc_thread_kernel_end(ThreadObject *self)
 {
-    if (self->run == NULL || conc_thread_in_parent(self->thread) || atomic_load(&self->run->phase) != RUN_OVER)
+    /* A run is there for good once the thread has begun: before, its start may fail and take it back. */
+    if (!conc_thread_has_begun(self->thread) || conc_thread_in_parent(self->thread) || self->run == NULL ||
+        atomic_load(&self->run->phase) != RUN_OVER)
         return CONC_THREAD_NOT_ENDED;
     switch (self->run->err) {
     case 0:

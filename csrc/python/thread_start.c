@@ -237,10 +237,14 @@ inherit_context(ThreadObject *self)
 {
     if (!self->core->threads_inherit_context || (self->context != NULL && self->context != Py_None))
         return 0;
-    PyObject *copy = PyContext_CopyCurrent();
+    PyObject *copy = PyContext_CopyCurrent(), *before;
     if (copy == NULL)
         return -1;
-    Py_XSETREF(self->context, copy);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    before = self->context;
+    self->context = copy;
+    Py_END_CRITICAL_SECTION();
+    Py_XDECREF(before);
     return 0;
 }
 
@@ -344,20 +348,21 @@ system_name(ThreadObject *self, PyObject **keeper)
     return bytes == NULL ? NULL : PyBytes_AS_STRING(bytes);
 }
 
+/* `kernel` is the target of a thread that runs natively; NULL for Python code. */
 static int
-start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
+start_placed(ThreadObject *self, struct conc_thread_attr *attr, PyObject *kernel, PyObject *wanted_place)
 {
     struct conc_thread_place place;
-    bool placed = self->place != NULL && self->place != Py_None;
+    bool placed = wanted_place != NULL && wanted_place != Py_None;
     if (placed) {
-        if (conc_thread_place_parse(self->place, &place) < 0)
+        if (conc_thread_place_parse(wanted_place, &place) < 0)
             return -1;
         self->parsed_place = &place;
         attr->reuse_stack = false;          /* its pages may be on another node */
         attr->prepare = get_ready;
     }
     attr->prepare_arg = self;
-    int err = kernel ? conc_thread_start_kernel(self, attr) : start_python(self, attr);
+    int err = kernel == NULL ? start_python(self, attr) : conc_thread_start_kernel(self, KernelObject_CAST(kernel), attr);
     if (placed)
         conc_thread_place_clear(&place);
     self->parsed_place = NULL;
@@ -365,10 +370,10 @@ start_placed(ThreadObject *self, struct conc_thread_attr *attr, bool kernel)
 }
 
 static int
-start_listed(ThreadObject *self)
+start_target(ThreadObject *self, PyObject *target, PyObject *place)
 {
-    int ours = self->target != NULL && Py_IS_TYPE(self->target, self->core->kernel_type) ? runs_target_alone(self) : 0;
-    if (ours < 0)
+    int native = target != NULL && Py_IS_TYPE(target, self->core->kernel_type) ? runs_target_alone(self) : 0;
+    if (native < 0)
         return -1;
     PyObject *keeper;
     struct conc_thread_attr attr = {
@@ -377,43 +382,46 @@ start_listed(ThreadObject *self)
         .name = system_name(self, &keeper),
         .detach = conc_detach_python,
     };
-    int err = start_placed(self, &attr, ours);
+    int err = start_placed(self, &attr, native ? target : NULL, place);
     Py_XDECREF(keeper);
     return err;
 }
 
-static PyObject *
-start_locked(ThreadObject *self)
+/* `claimed` keeps other starters out, and no critical section: others ask for the thread's name and state meanwhile. */
+static int
+start_listed(ThreadObject *self)
 {
-    if (self->claimed) {
-        conc_thread_raise_start(-EALREADY);
-        return NULL;
-    }
-    self->claimed = true;
-    /* Before it runs: from then on nothing may fail that somebody must hear of. */
-    if (conc_roster_add(self->core->roster, self->thread, self->daemon) != 0) {
-        self->claimed = false;
-        raise_shutdown();
-        return NULL;
-    }
-    if (start_listed(self) < 0) {
-        conc_roster_remove(self->core->roster, self->thread);
-        self->claimed = false;
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    PyObject *target, *place;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    target = Py_XNewRef(self->target);
+    place = Py_XNewRef(self->place);
+    Py_END_CRITICAL_SECTION();
+    int err = start_target(self, target, place);
+    Py_XDECREF(target);
+    Py_XDECREF(place);
+    return err;
 }
 
 PyObject *
 conc_thread_start_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    if (!ThreadObject_CAST(op)->initialized) {
+    ThreadObject *self = ThreadObject_CAST(op);
+    if (!self->initialized) {
         PyErr_SetString(PyExc_RuntimeError, "thread.__init__() not called");
         return NULL;
     }
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = start_locked(ThreadObject_CAST(op));
-    Py_END_CRITICAL_SECTION();
-    return result;
+    if (atomic_exchange(&self->claimed, true)) {
+        conc_thread_raise_start(-EALREADY);
+        return NULL;
+    }
+    /* Listed before it runs: from then on nothing may fail that somebody must hear of. */
+    bool listed = conc_roster_add(self->core->roster, self->thread, self->daemon) == 0;
+    if (listed && start_listed(self) == 0)
+        Py_RETURN_NONE;
+    if (listed)
+        conc_roster_remove(self->core->roster, self->thread);
+    else
+        raise_shutdown();
+    atomic_store(&self->claimed, false);
+    return NULL;
 }

@@ -65,7 +65,7 @@ typedef struct {
     _Atomic(uint32_t) interrupts;       /* how often the exception was let come; parked on by the thread's own waits */
     bool initialized, daemon;
     atomic_bool attached;               /* the thread has been in the interpreter */
-    bool claimed;                       /* somebody starts it, or has */
+    atomic_bool claimed;                /* somebody starts it, or has */
     bool registered, over;              /* threading lists it; it never will again */
     bool called_back;
 } ThreadObject;
@@ -104,18 +104,19 @@ void conc_thread_raise_start(int err);
 
 /* -- thread_kernel.c -- */
 
-/* Starts the thread on the kernel that is its target: 0, or -1 with an exception set. */
-int conc_thread_start_kernel(ThreadObject *self, struct conc_thread_attr *attr);
+/* Starts the thread on `kernel`, its target: 0, or -1 with an exception set. */
+int conc_thread_start_kernel(ThreadObject *self, KernelObject *kernel, struct conc_thread_attr *attr);
 
 /* [owned] what the kernel of a thread that has ended returned, or NULL with its exception. */
 PyObject *conc_thread_kernel_result(ThreadObject *self);
 
-/* How the kernel of a thread that has ended did so. */
+/* How the kernel of a thread that has ended did so; CONC_THREAD_NOT_ENDED before. */
 enum conc_thread_end conc_thread_kernel_end(ThreadObject *self);
 
 void conc_kernel_run_release(struct conc_kernel_run *run);
 
-/* Attaches for `callbacks` when the kernel has ended; called with them registered. False: it has ended already. */
+/* In the object's critical section, where self->run is there: attaches for `callbacks` when the kernel has ended; called with
+ * them registered. False: it has ended already. */
 bool conc_thread_kernel_call_back_at_end(ThreadObject *self);
 
 /* -- thread_stop.c -- */
