@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import os
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -369,21 +368,17 @@ async def _awaited(thread: Thread) -> Any:
             ended.set_result(None)
 
     def wake(_thread: Thread) -> None:
-        while True:
-            try:
-                loop.call_soon_threadsafe(deliver)
-            except MemoryError:  # nobody else wakes who waits: it is tried again until there is some
-                time.sleep(0.001)
-            except RuntimeError:  # the loop was closed: nobody waits any more
-                return
-            else:
-                return
+        try:
+            loop.call_soon_threadsafe(deliver)
+        except RuntimeError:
+            if not loop.is_closed():  # else nobody waits any more
+                raise
 
-    thread.add_done_callback(wake)
+    thread._add_waker(wake)
     try:
         await ended
     finally:
-        thread._discard_callback(wake)
+        thread._discard_waker(wake)
     value, exception = thread._outcome() or (None, RuntimeError(f"{thread.name} has no result here"))
     try:
         if exception is not None:

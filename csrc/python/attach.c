@@ -8,7 +8,7 @@
 #include "os/park.h"
 #include "sched/thread.h"
 
-/* How long a thread without memory for its state waits before it looks again. */
+/* How long a thread without memory for what it must do waits before it looks again. */
 #define RETRY_NS INT64_C(1000000)
 
 void
@@ -46,12 +46,26 @@ conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState *int
     return attachment->tstate == NULL ? -ENOMEM : 0;
 }
 
+static void
+sleep_a_moment(void)
+{
+    _Atomic(uint32_t) never = 0;
+    (void)conc_park_for(CONC_PARK_SLEEP, &never, 0, conc_deadline_after(RETRY_NS));
+}
+
 void
 conc_attachment_wait(struct conc_attachment *attachment, PyInterpreterState *interp)
 {
-    _Atomic(uint32_t) never = 0;
     while (conc_attachment_make(attachment, interp) != 0)
-        (void)conc_park_for(CONC_PARK_SLEEP, &never, 0, conc_deadline_after(RETRY_NS));
+        sleep_a_moment();
+}
+
+void
+conc_wait_for_memory(void)
+{
+    CONC_BEGIN_DETACHED
+    sleep_a_moment();
+    CONC_END_DETACHED
 }
 
 void

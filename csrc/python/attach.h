@@ -39,6 +39,9 @@ int conc_attachment_make(struct conc_attachment *attachment, PyInterpreterState 
 /* The same, but waits for memory where there is none. */
 void conc_attachment_wait(struct conc_attachment *attachment, PyInterpreterState *interp);
 
+/* Attached: lets go of the interpreter for a moment, in which others may give memory back. */
+void conc_wait_for_memory(void);
+
 /* Both do nothing when it is so already. */
 void conc_attach(struct conc_attachment *attachment);
 void conc_detach(struct conc_attachment *attachment);

@@ -7,6 +7,7 @@
 
 #include "os/clock.h"
 #include "os/thread_self.h"
+#include "python/attach.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/waits.h"
@@ -154,13 +155,33 @@ conc_thread_wait_for_outcome_method(PyObject *op, PyObject *args)
 
 /* -- callbacks ------------------------------------------------------------------------------------------------------ */
 
+/* A waker stands among the callbacks in a tuple, which nobody can call by mistake. */
+static PyObject *
+waker_in(PyObject *callback)
+{
+    return PyTuple_CheckExact(callback) ? PyTuple_GET_ITEM(callback, 0) : NULL;
+}
+
+/* Whoever waits to be woken would wait for ever: without memory it is tried again until there is some. */
+static PyObject *
+call_waker(ThreadObject *self, PyObject *waker)
+{
+    PyObject *done;
+    while ((done = PyObject_CallOneArg(waker, (PyObject *)self)) == NULL && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        conc_wait_for_memory();
+    }
+    return done;
+}
+
 /* What it raises is told, and keeps nobody else from being called. */
 static void
 call_one(ThreadObject *self, PyObject *callback)
 {
-    PyObject *done = PyObject_CallOneArg(callback, (PyObject *)self);
+    PyObject *waker = waker_in(callback);
+    PyObject *done = waker == NULL ? PyObject_CallOneArg(callback, (PyObject *)self) : call_waker(self, waker);
     if (done == NULL)
-        PyErr_WriteUnraisable(callback);
+        PyErr_WriteUnraisable(waker == NULL ? callback : waker);
     Py_XDECREF(done);
 }
 
@@ -197,37 +218,53 @@ register_callback_locked(ThreadObject *self, PyObject *fn)
     return 0;
 }
 
+/* 0, or -1 with an exception set. */
+static int
+add_callback(ThreadObject *self, PyObject *callback)
+{
+    int registered;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    registered = register_callback_locked(self, callback);
+    Py_END_CRITICAL_SECTION();
+    if (registered == 0)
+        call_one(self, callback);
+    return registered < 0 ? -1 : 0;
+}
+
 PyObject *
 conc_thread_add_done_callback_method(PyObject *op, PyObject *fn)
 {
-    ThreadObject *self = ThreadObject_CAST(op);
-    if (conc_thread_require_init(self) < 0)
+    if (conc_thread_require_init(ThreadObject_CAST(op)) < 0)
         return NULL;
     if (!PyCallable_Check(fn)) {
         PyErr_Format(PyExc_TypeError, "fn must be callable with the thread as its argument, not %R", fn);
         return NULL;
     }
-    int registered;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    registered = register_callback_locked(self, fn);
-    Py_END_CRITICAL_SECTION();
-    if (registered < 0)
-        return NULL;
-    if (registered == 0)
-        call_one(self, fn);
-    Py_RETURN_NONE;
+    return add_callback(ThreadObject_CAST(op), fn) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 PyObject *
-conc_thread_discard_callback_method(PyObject *op, PyObject *fn)
+conc_thread_add_waker_method(PyObject *op, PyObject *fn)
+{
+    PyObject *callback = PyTuple_Pack(1, fn);
+    if (callback == NULL)
+        return NULL;
+    int err = add_callback(ThreadObject_CAST(op), callback);
+    Py_DECREF(callback);
+    return err < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+conc_thread_discard_waker_method(PyObject *op, PyObject *fn)
 {
     ThreadObject *self = ThreadObject_CAST(op);
     PyObject *found = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
     Py_ssize_t count = self->callbacks == NULL ? 0 : PyList_GET_SIZE(self->callbacks);
     for (Py_ssize_t i = 0; i < count && found == NULL; i++) {
-        if (PyList_GET_ITEM(self->callbacks, i) == fn) {
-            found = Py_NewRef(fn);          /* so that nothing is freed in here */
+        PyObject *callback = PyList_GET_ITEM(self->callbacks, i);
+        if (waker_in(callback) == fn) {
+            found = Py_NewRef(callback);    /* so that nothing is freed in here */
             (void)PyList_SetSlice(self->callbacks, i, i + 1, NULL);
         }
     }

@@ -498,8 +498,11 @@ static PyMethodDef thread_methods[] = {
      PyDoc_STR("_end($self, /)\n--\n\nThe number of a conc.ThreadEnd; 0 while there is none.")},
     {"_state", conc_thread_state_method, METH_NOARGS,
      PyDoc_STR("_state($self, /)\n--\n\nThe value of a conc.ThreadState, or None before start().")},
-    {"_discard_callback", conc_thread_discard_callback_method, METH_O,
-     PyDoc_STR("_discard_callback($self, fn, /)\n--\n\nUndo add_done_callback(), if it was not called yet.")},
+    {"_add_waker", conc_thread_add_waker_method, METH_O,
+     PyDoc_STR("_add_waker($self, fn, /)\n--\n\n"
+               "add_done_callback() for a function that somebody waits for: called again after a MemoryError.")},
+    {"_discard_waker", conc_thread_discard_waker_method, METH_O,
+     PyDoc_STR("_discard_waker($self, fn, /)\n--\n\nUndo _add_waker(), if it was not called yet.")},
     {"_syscall", conc_thread_syscall_method, METH_NOARGS,
      PyDoc_STR("_syscall($self, /)\n--\n\nThe name of the system call that it waits in at this moment, or None.")},
     {"_usage", conc_thread_usage_method, METH_NOARGS,

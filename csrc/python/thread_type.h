@@ -140,7 +140,8 @@ PyObject *conc_thread_outcome_method(PyObject *op, PyObject *ignored);
 PyObject *conc_thread_end_method(PyObject *op, PyObject *ignored);
 PyObject *conc_thread_survived_fork_method(PyObject *op, PyObject *ignored);
 PyObject *conc_thread_add_done_callback_method(PyObject *op, PyObject *fn);
-PyObject *conc_thread_discard_callback_method(PyObject *op, PyObject *fn);
+PyObject *conc_thread_add_waker_method(PyObject *op, PyObject *fn);
+PyObject *conc_thread_discard_waker_method(PyObject *op, PyObject *fn);
 
 /* Keeps the outcome, for good: `value` or `error` (both moved, one NULL). Attached. */
 void conc_thread_set_outcome(ThreadObject *self, enum conc_thread_end end, PyObject *value, PyObject *error);

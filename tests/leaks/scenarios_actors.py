@@ -188,7 +188,7 @@ def thread_is_placed() -> None:
     refused(ValueError, conc.Thread, affinity=())
 
 
-@covers("conc.Thread", "conc.Thread.add_done_callback")
+@covers("conc.Thread")
 def thread_is_awaited() -> None:
     async def wait_for_both() -> None:
         go = threading.Event()

@@ -238,6 +238,24 @@ def thread_await() -> Steps:
 
 
 @operation
+def thread_wakes_who_awaits() -> Steps:
+    """The thread that ends is the one without memory: who awaits it is woken all the same."""
+    loop = asyncio.new_event_loop()
+    with waiting_thread() as (thread, go_on):
+        task = loop.create_task(_result_of(thread))
+        loop.run_until_complete(asyncio.sleep(0))
+        outcome = yield lambda: (go_on(), thread.join(DEADLINE_S))
+        expect(outcome)
+        with contextlib.suppress(RuntimeError):  # it was let go
+            go_on()
+        thread.join(DEADLINE_S)
+        loop.run_until_complete(asyncio.wait([task], timeout=DEADLINE_S))
+    assert task.done(), "the thread has ended, and nobody woke who awaits it"
+    assert task.exception() is None or (outcome.injected and isinstance(task.exception(), MemoryError)), task
+    loop.close()
+
+
+@operation
 def timer() -> Steps:
     def call() -> conc.Timer:
         made = conc.Timer(0, pow, (2, 10))
