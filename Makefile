@@ -25,7 +25,7 @@ unit: ## the tests, without those that build C programs
 	$(PYTHON) -m pytest -q --ignore tests/test_c_core.py --ignore tests/test_fuzz.py
 
 stress: ## ten million tasks at random, every one accounted for; four times the races of the others
-	CONC_STRESS_TASKS=10000000 CONC_STRESS_SCALE=4 $(PYTHON) -m pytest -q -o timeout=1800 -o faulthandler_timeout=1700 tests/stress
+	CONC_STRESS_TASKS=10000000 CONC_STRESS_SCALE=4 $(PYTHON) -m pytest -q -o timeout=450 -o faulthandler_timeout=1700 tests/stress
 
 c-test: ## the C core's own tests
 	$(PYTHON) tools/ctest.py
