@@ -271,6 +271,15 @@ def test_a_name_set_before_the_start_is_shown_after_it(kernel: bool) -> None:
     assert thread.name == "after its end"
 
 
+@KINDS
+def test_a_name_set_right_after_the_start_stays(kernel: bool) -> None:
+    for number in range(100):
+        with held(kernel, name="as it was started") as thread:
+            thread.name = f"later {number}"
+            until(lambda thread=thread: thread.state is conc.ThreadState.NOT_RUNNING, "the thread is in its target")
+            assert system_name(thread.native_id) == thread.name.encode()
+
+
 def test_a_name_is_there_when_the_target_begins() -> None:
     assert started(lambda: system_name(threading.get_native_id()), name="from the first").result() == b"from the first"
 

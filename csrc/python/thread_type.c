@@ -395,12 +395,14 @@ get_name(PyObject *op, void *Py_UNUSED(closure))
     return conc_thread_name(ThreadObject_CAST(op));
 }
 
-/* To the operating system's tools, if the thread lives; it is for people's eyes, so that nothing fails for it. */
+/* To the operating system's tools, if the thread lives; it is for people's eyes, so that nothing fails for it. Not before
+ * the thread has taken the name that it was started with. */
 static void
 show_name(ThreadObject *self, PyObject *name)
 {
     if (!conc_thread_has_begun(self->thread) || conc_thread_has_ended(self->thread))
         return;
+    conc_thread_wait_named(self->thread, &conc_detach_python);
     PyObject *text = conc_thread_name_bytes(name);
     if (text == NULL)
         PyErr_Clear();

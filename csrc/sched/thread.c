@@ -270,6 +270,13 @@ conc_thread_has_begun(struct conc_thread *thread)
     }
 }
 
+void
+conc_thread_wait_named(struct conc_thread *thread, const struct conc_detach *detach)
+{
+    if (!conc_thread_in_parent(thread))
+        conc_wait_begun(&thread->begun, detach);
+}
+
 bool
 conc_thread_has_ended(struct conc_thread *thread)
 {

@@ -51,6 +51,9 @@ int conc_thread_wait(struct conc_thread *thread, int64_t deadline_ns);
 
 bool conc_thread_has_begun(struct conc_thread *thread);
 
+/* Of a thread that has begun: waits until it has done what it does first of all, by itself. It is named from then on. */
+void conc_thread_wait_named(struct conc_thread *thread, const struct conc_detach *detach);
+
 /* `entry` has returned; the kernel may still count the thread for a moment. */
 bool conc_thread_has_ended(struct conc_thread *thread);
 
