@@ -380,12 +380,20 @@ end_turn(struct conc_thread *thread, enum reap next)
         conc_unpark(&thread->reap, CONC_UNPARK_ALL);
 }
 
+/* By the kernel's word; where that is not to be had, by the thread's own. */
+static bool
+is_gone(struct conc_thread *thread, unsigned long ident)
+{
+    int tid = conc_thread_exit_id(ident);
+    return tid == 0 || (tid < 0 && conc_completion_done(&thread->ended));
+}
+
 /* On the CPU all the time. A thread that has not begun by then most likely waits for this very CPU. */
 static bool
 look_for_end(struct conc_thread *thread, unsigned long ident, int64_t begin_ns, int64_t until_ns)
 {
     for (;;) {
-        if (conc_thread_exit_id(ident) == 0)
+        if (is_gone(thread, ident))
             return true;
         int64_t now = conc_now_ns();
         if (now >= until_ns || (atomic_load(&thread->began_ns) == 0 && now - begin_ns >= IDLE_CPU_WAKES_NS))
