@@ -30,6 +30,34 @@ conc_holds_find(const struct conc_holds *holds, int64_t interpreter)
     return NULL;
 }
 
+/* The switches count when another thread takes it than had it last. So without one, whoever had it at one of the samples
+ * had it at both and in between; with one, it was the first sample's and then the second's. */
+bool
+conc_hold_kept_from(const struct conc_hold *hold, int32_t thread)
+{
+    if (hold->turns == 0 && hold->before < 0)
+        return hold->holder >= 0 && hold->holder != thread;
+    return hold->turns <= 1 && hold->before >= 0 && hold->before != thread &&
+           (hold->turns == 0 || hold->holder >= 0);
+}
+
+bool
+conc_hold_is_anothers_still(const struct conc_hold *hold, int32_t thread)
+{
+    return hold->turns == 0 && hold->holder >= 0 && hold->holder == hold->before && hold->holder != thread;
+}
+
+const struct conc_hold *
+conc_holds_taken_from(const struct conc_holds *holds, int32_t thread)
+{
+    for (int i = 0; i < holds->count; i++) {
+        const struct conc_hold *hold = holds->items[i];
+        if (hold->before == thread && hold->turns == 1 && hold->holder >= 0)
+            return hold;
+    }
+    return NULL;
+}
+
 static struct conc_hold *
 find_or_add(struct conc_holds *holds, int64_t interpreter, int64_t now_ns)
 {
@@ -45,6 +73,13 @@ find_or_add(struct conc_holds *holds, int64_t interpreter, int64_t now_ns)
     conc_runs_add_track(&holds->runs, &hold->track);
     holds->items[holds->count++] = hold;
     return hold;
+}
+
+void
+conc_holds_begin_look(struct conc_holds *holds)
+{
+    for (int i = 0; i < holds->count; i++)
+        holds->items[i]->turns = CONC_HOLD_UNSEEN;
 }
 
 /* The hold that goes on is over at end_ns. */
@@ -70,6 +105,7 @@ conc_holds_see(struct conc_holds *holds, int64_t interpreter, int32_t holder, ui
         hold->begin_ns = last_ns;
     }
     hold->before = hold->holder;
+    hold->turns = switches - hold->switches;
     hold->holder = holder;
     hold->switches = switches;
     return hold;

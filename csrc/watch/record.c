@@ -11,7 +11,7 @@
 #include "os/clock.h"
 #include "os/task_list.h"
 #include "os/thread_self.h"
-#include "watch/division.h"
+#include "watch/record_thread.h"
 
 #define SEGMENTS 131072
 #define HOLDS 65536
@@ -27,126 +27,15 @@
 #define LOOKS_TO_PLACE 4
 #define LOOKS_TO_CLOSE 64
 
-/* A thread that has not moved for so many looks is passed over at all but each so many. Its wait is told by its clock
- * all the same: no time is lost, and what it does in between is seen a little later. */
+/* A thread that has not moved for so many looks, or waits for a GIL that another one keeps, is passed over at all but each so
+ * many. Its wait is told by its clock all the same: no time is lost, and what it does in between is seen a little later. */
 #define STILL_AFTER 32
 #define LOOKS_TO_STILL 4
-
-/* A wait is one of late for so many looks. */
-#define LOOKS_OF_LATE 8
-
-/* Less than this part of an interval that a thread was not on a CPU is not looked into: being interrupted, for one by
- * this sampler, takes as much. */
-#define SLACK 16
 
 /* At the end, and for those that were there at the begin, at most so many are looked at closely: 20 us each. */
 #define MOST_CLOSE 4096
 
-/* ---- time ------------------------------------------------------------------------------------------------------------- */
-
-static void
-add_total(struct conc_watched *watched, const struct conc_division_part *part)
-{
-    switch (part->doing.state) {
-    case CONC_WATCH_RUNNING:
-        watched->running_ns += part->ns;
-        return;
-    case CONC_WATCH_RUNNABLE:
-        watched->runnable_ns += part->ns;
-        watched->delay_given_ns += part->ns;
-        return;
-    case CONC_WATCH_NOT_RUNNING:
-        watched->waiting_ns[part->doing.reason] += part->ns;
-        return;
-    default:
-        return;
-    }
-}
-
-/* Whom a thread that waited for the GIL waited for: who has it now, or, in the part before it was given to the waiter
- * itself, who had it before. */
-static int32_t
-holder_for(const struct conc_watch_record *record, const struct conc_watched *watched, int64_t interpreter, bool early)
-{
-    const struct conc_hold *hold = conc_holds_find(&record->holds, interpreter);
-    if (hold == NULL)
-        return CONC_SUMS_NOBODY;
-    int32_t holder = early ? hold->before : hold->holder;
-    if (holder == watched->index || holder < 0)
-        holder = early ? hold->holder : hold->before;
-    return holder == watched->index || holder < 0 ? CONC_SUMS_NOBODY : holder;
-}
-
-static void
-add_wait(struct conc_watch_record *record, const struct conc_watched *watched, const struct conc_division_part *part,
-         bool early)
-{
-    if (part->doing.state != CONC_WATCH_NOT_RUNNING || part->doing.reason != CONC_WATCH_GIL)
-        return;
-    int32_t holder = holder_for(record, watched, part->doing.interpreter, early);
-    struct conc_sum *sum = conc_sums_at(&record->waits, part->doing.interpreter, watched->index, holder);
-    if (sum != NULL)
-        sum->ns += part->ns;
-}
-
-static struct conc_run_value
-value_of(const struct conc_watched *watched, const struct conc_doing *doing)
-{
-    bool on_cpu = doing->state == CONC_WATCH_RUNNING;
-    return (struct conc_run_value){
-        .detail = {on_cpu ? watched->cpu : -1, doing->syscall, doing->descriptor},
-        .state = doing->state,
-        .reason = doing->reason,
-    };
-}
-
-/* Sums are exact; a part of less than a quarter of the time since the last look is no segment of its own. */
-static void
-add_division(struct conc_watch_record *record, struct conc_watched *watched, const struct conc_division *division,
-             int64_t now_ns)
-{
-    int64_t ns = now_ns - watched->seen_ns, begin_ns = watched->seen_ns, at_ns = begin_ns;
-    const struct conc_doing *shown = NULL;
-    for (int i = 0; i < division->count; i++) {
-        const struct conc_division_part *part = &division->parts[i];
-        add_total(watched, part);
-        add_wait(record, watched, part, i + 1 < division->count);
-        if (part->ns >= ns / 4) {
-            if (shown != NULL) {
-                struct conc_run_value value = value_of(watched, shown);
-                conc_runs_put(&record->segments, &watched->track, begin_ns, at_ns, &value);
-                begin_ns = at_ns;
-            }
-            shown = &part->doing;
-        }
-        at_ns += part->ns;
-    }
-    if (shown != NULL) {
-        struct conc_run_value value = value_of(watched, shown);
-        conc_runs_put(&record->segments, &watched->track, begin_ns, now_ns, &value);
-    }
-}
-
-/* What of `rested_ns` the thread waited for a CPU and was not yet said to. Where the system does not tell, one that was
- * not seen to wait did nothing else. */
-static int64_t
-delay_within(struct conc_watch_record *record, struct conc_watched *watched, int64_t rested_ns,
-             const struct conc_doing *now)
-{
-    int64_t delay_ns, told_ns = watched->delay_told_ns;
-    if (!conc_watch_look_delay(&record->files, watched, &delay_ns)) {
-        bool waits = watched->doing.state == CONC_WATCH_NOT_RUNNING || now->state == CONC_WATCH_NOT_RUNNING;
-        return waits ? 0 : rested_ns;
-    }
-    int64_t fresh_ns = delay_ns - told_ns - watched->delay_given_ns;
-    watched->delay_told_ns = delay_ns;
-    watched->delay_given_ns = 0;
-    if (told_ns == CONC_WATCH_NOT_KNOWN || fresh_ns < 0)
-        return 0;
-    return fresh_ns < rested_ns ? fresh_ns : rested_ns;
-}
-
-/* ---- one thread ------------------------------------------------------------------------------------------------------- */
+/* ---- who there is ----------------------------------------------------------------------------------------------------- */
 
 static void
 end_thread(struct conc_watch_record *record, struct conc_watched *watched, int64_t now_ns)
@@ -162,106 +51,6 @@ end_thread(struct conc_watch_record *record, struct conc_watched *watched, int64
 }
 
 static void
-know_what_it_does(struct conc_watched *watched, const struct conc_doing *doing, int64_t now_ns)
-{
-    watched->doing = *doing;
-    if (doing->state == CONC_WATCH_NOT_RUNNING) {
-        watched->waited = *doing;
-        watched->since_wait = 0;
-    }
-    else if (++watched->since_wait > LOOKS_OF_LATE) {
-        watched->waited.state = 0;
-    }
-    if (doing->state == CONC_WATCH_ENDED && watched->end_ns == CONC_WATCH_NOT_KNOWN)
-        watched->end_ns = now_ns;
-}
-
-/* What is new of the run delay that the system tells. One that has not moved is not told before the thread runs. */
-static int64_t
-new_delay(struct conc_watched *watched, int64_t delay_ns)
-{
-    int64_t told_ns = watched->delay_told_ns;
-    if (delay_ns == told_ns)
-        return 0;
-    int64_t fresh_ns = told_ns == CONC_WATCH_NOT_KNOWN ? 0 : delay_ns - told_ns - watched->delay_given_ns;
-    watched->delay_told_ns = delay_ns;
-    watched->delay_given_ns = 0;
-    return fresh_ns > 0 ? fresh_ns : 0;
-}
-
-/* A thread of another process, whose clock is behind while it runs. False: it is gone. */
-static bool
-look_at_other(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
-{
-    int64_t cpu_ns = watched->now.cpu_ns, delay_ns = watched->delay_told_ns;
-    int err = conc_watch_look_times(&record->files, watched, &cpu_ns, &delay_ns);
-    if (err == -ESRCH || cpu_ns < watched->now.cpu_ns)
-        return false;
-    bool moved = cpu_ns != watched->now.cpu_ns || delay_ns != watched->delay_told_ns;
-    int64_t now_ns = conc_now_ns(), ns = now_ns - watched->seen_ns;
-    int64_t ran_ns = cpu_ns - watched->now.cpu_ns, delayed_ns = new_delay(watched, delay_ns);
-    watched->now.cpu_ns = cpu_ns;
-    if (ran_ns > ns)
-        ran_ns = ns;
-    if (delayed_ns > ns - ran_ns)
-        delayed_ns = ns - ran_ns;
-    struct conc_doing doing = watched->doing;
-    if ((moved || doing.state != CONC_WATCH_NOT_RUNNING || its_turn || err != 0) &&
-        conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
-        return false;
-    struct conc_division division =
-        conc_divide_behind(ns, ran_ns, delayed_ns, moved, &watched->doing, &doing, &watched->waited);
-    int64_t settled_ns = conc_division_ns(&division);
-    if (settled_ns > 0)
-        add_division(record, watched, &division, watched->seen_ns + settled_ns);
-    know_what_it_does(watched, &doing, now_ns);
-    watched->seen_ns += settled_ns;
-    return true;
-}
-
-/* False: the thread is gone. The time is taken with each thread's clock: the sampler itself may be off its CPU in the
- * middle of a look. */
-static bool
-look_at(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
-{
-    if (record->files.pid != 0)
-        return look_at_other(record, watched, its_turn);
-    int64_t cpu_ns;
-    if (conc_watch_look_cpu(&record->files, watched, &cpu_ns) != 0 || cpu_ns < watched->now.cpu_ns)
-        return false;
-    int64_t now_ns = conc_now_ns(), ns = now_ns - watched->seen_ns;
-    int64_t ran_ns = cpu_ns - watched->now.cpu_ns;
-    bool moved = ran_ns > 0;
-    watched->still = moved ? 0 : watched->still + 1;
-    watched->now.cpu_ns = cpu_ns;
-    if (ran_ns > ns)
-        ran_ns = ns;
-    int64_t rested_ns = ns - ran_ns, delayed_ns = 0;
-    struct conc_doing doing = watched->doing;
-    if (moved && rested_ns <= ns / SLACK) {
-        doing = conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
-        ran_ns = ns;
-    }
-    else if (moved || doing.state == CONC_WATCH_RUNNING || its_turn) {
-        if (conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
-            return false;
-        if (moved)
-            delayed_ns = delay_within(record, watched, rested_ns, &doing);
-    }
-    if (ns > 0) {
-        struct conc_division division =
-            moved ? conc_divide(ns, ran_ns, delayed_ns, &watched->doing, &doing, &watched->waited)
-                  : (struct conc_division){.parts = {{doing, ns}}, .count = 1};
-        add_division(record, watched, &division, now_ns);
-    }
-    know_what_it_does(watched, &doing, now_ns);
-    watched->seen_ns = now_ns;
-    return true;
-}
-
-/* ---- who there is ----------------------------------------------------------------------------------------------------- */
-
-static void
 add_thread(struct conc_watch_record *record, int tid)
 {
     struct conc_watched *watched = conc_watched_add(&record->threads, tid);
@@ -271,21 +60,10 @@ add_thread(struct conc_watch_record *record, int tid)
     }
     watched->born_before = record->looks == 0;
     conc_runs_add_track(&record->segments, &watched->track);
-    struct conc_doing doing;
-    int64_t delay_ns;
-    int err = conc_watch_look_cpu(&record->files, watched, &watched->now.cpu_ns);
-    watched->begin_ns = watched->seen_ns = conc_now_ns();
-    if (err == 0)
-        err = conc_watch_look(&record->files, &record->gils, watched, &doing);
-    if (err != 0) {
+    if (!conc_record_thread_begin(record, watched)) {
         end_thread(record, watched, watched->begin_ns);
         return;
     }
-    know_what_it_does(watched, &doing, watched->begin_ns);
-    conc_watch_look_name(&record->files, watched);
-    (void)conc_watch_look_place(&record->files, watched);
-    if (conc_watch_look_delay(&record->files, watched, &delay_ns))
-        watched->delay_told_ns = delay_ns;
     if (watched->born_before) {
         if (record->threads.count <= MOST_CLOSE)
             conc_watch_look_closely(&record->files, watched);
@@ -368,6 +146,7 @@ static void
 see_holds(struct conc_watch_record *record, const struct conc_gil_sample *samples, int count,
           struct conc_hold *seen[CONC_GIL_LOCKS])
 {
+    conc_holds_begin_look(&record->holds);
     for (int i = 0; i < count; i++)
         seen[i] = !samples[i].enabled ? NULL
                                       : conc_holds_see(&record->holds, samples[i].interpreter,
@@ -424,12 +203,16 @@ has_its_turn(const struct conc_watch_record *record, int32_t place, int32_t turn
     return ahead < turns;
 }
 
-/* Waiters for a GIL are not passed over: whom they wait for changes. */
+/* What waits for a GIL is looked at when another thread has taken that: whom it waits for has changed. */
 static bool
 passed_over(const struct conc_watch_record *record, const struct conc_watched *watched)
 {
-    return watched->still >= STILL_AFTER && watched->doing.state == CONC_WATCH_NOT_RUNNING &&
-           watched->doing.reason != CONC_WATCH_GIL && (record->looks + watched->index) % LOOKS_TO_STILL != 0;
+    if (watched->doing.state != CONC_WATCH_NOT_RUNNING || (record->looks + watched->index) % LOOKS_TO_STILL == 0)
+        return false;
+    if (watched->doing.reason != CONC_WATCH_GIL)
+        return watched->still >= STILL_AFTER;
+    const struct conc_hold *hold = conc_holds_find(&record->holds, watched->doing.interpreter);
+    return hold != NULL && conc_hold_is_anothers_still(hold, watched->index);
 }
 
 static void
@@ -443,7 +226,7 @@ look_at_all(struct conc_watch_record *record, bool last)
         struct conc_watched *watched = record->threads.alive[i];
         if (passed_over(record, watched) && !last)
             continue;
-        if (!look_at(record, watched, has_its_turn(record, i, turns)))
+        if (!conc_record_thread_look(record, watched, has_its_turn(record, i, turns)))
             end_thread(record, watched, conc_now_ns());     /* who takes its place was looked at */
         else if (!watched->closely_seen && !watched->born_before)
             conc_watch_look_closely(&record->files, watched);   /* by now it has its own name */
@@ -485,17 +268,6 @@ look_once(struct conc_watch_record *record, int64_t now_ns, bool last)
     record->last_ns = record->end_ns = now_ns;
 }
 
-/* Time of a thread of another process that the next look would have divided. */
-static void
-settle(struct conc_watch_record *record, struct conc_watched *watched, int64_t now_ns)
-{
-    struct conc_division division = {.parts = {{watched->doing, now_ns - watched->seen_ns}}, .count = 1};
-    if (record->files.pid == 0 || division.parts[0].ns <= 0)
-        return;
-    add_division(record, watched, &division, now_ns);
-    watched->seen_ns = now_ns;
-}
-
 void
 conc_record_look(struct conc_watch_record *record, int64_t now_ns)
 {
@@ -509,7 +281,7 @@ conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
     record->end_ns = conc_now_ns();
     conc_holds_finish(&record->holds, now_ns);
     for (int32_t i = 0; i < record->threads.alive_count; i++)
-        settle(record, record->threads.alive[i], now_ns);
+        conc_record_thread_settle(record, record->threads.alive[i], now_ns);
     for (int32_t i = 0; i < record->threads.alive_count && i < MOST_CLOSE; i++)
         conc_watch_look_closely(&record->files, record->threads.alive[i]);
     conc_record_close_files(record);

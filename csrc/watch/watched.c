@@ -53,6 +53,7 @@ conc_watched_add(struct conc_watched_table *table, int tid)
     watched->start_ticks = CONC_WATCH_NOT_KNOWN;
     watched->end_ns = CONC_WATCH_NOT_KNOWN;
     watched->delay_told_ns = CONC_WATCH_NOT_KNOWN;
+    watched->gave_up = CONC_WATCH_NOT_KNOWN;
     watched->cpu = -1;
     watched->now = (struct conc_watch_used){CONC_WATCH_NOT_KNOWN, CONC_WATCH_NOT_KNOWN, CONC_WATCH_NOT_KNOWN,
                                             CONC_WATCH_NOT_KNOWN};

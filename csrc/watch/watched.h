@@ -39,6 +39,7 @@ struct conc_watched {
     struct conc_doing doing;    /* at the last look */
     struct conc_doing waited;   /* what it waited for of late; state 0: it was not seen to wait */
     int32_t since_wait;         /* looks since then */
+    int64_t gave_up;            /* interpreter whose GIL it gave up, and has not run since; CONC_WATCH_NOT_KNOWN: none */
     int cpu;                    /* that it ran on last; -1: not known */
     int64_t seen_ns;            /* of the last look */
     int32_t still;              /* looks for which it has not moved */

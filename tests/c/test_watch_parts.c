@@ -345,6 +345,44 @@ test_holds_last_until_somebody_else_had_the_gil(void)
     conc_holds_clear(&holds);
 }
 
+/* Who has it now, after so many switches more, and what is known of thread 1 then. */
+static void
+known(struct conc_holds *holds, int32_t holder, uint64_t switches, bool kept_from_1, bool anothers, bool taken_from_1)
+{
+    const struct conc_hold *hold;
+    conc_holds_begin_look(holds);
+    HAVE(hold = conc_holds_see(holds, 0, holder, switches, 0));
+    CHECK_EQ(conc_hold_kept_from(hold, 1), kept_from_1);
+    CHECK_EQ(conc_hold_is_anothers_still(hold, 1), anothers);
+    CHECK_EQ(conc_holds_taken_from(holds, 1) == hold, taken_from_1);
+}
+
+static void
+test_who_cannot_have_had_the_gil(void)
+{
+    struct conc_holds holds = {0};
+    HAVE_EQ(conc_holds_init(&holds, 64, 10), 0);
+    known(&holds, 2, 1, false, false, false);                   /* who had it before is not known */
+    known(&holds, 2, 1, true, true, false);
+    known(&holds, CONC_HOLD_FREE, 1, true, false, false);       /* 2 had it last */
+    known(&holds, CONC_HOLD_FREE, 1, false, false, false);      /* 1 may have been the last all the time, for all that is seen */
+    known(&holds, 2, 1, true, false, false);
+    known(&holds, CONC_HOLD_FREE, 2, false, false, false);      /* somebody took it and let go */
+    known(&holds, 2, 3, false, false, false);
+    known(&holds, CONC_SUMS_NOBODY, 4, false, false, false);    /* who has it could not be read */
+    known(&holds, 2, 5, false, false, false);
+    known(&holds, 3, 6, true, false, false);
+    known(&holds, 2, 8, false, false, false);                   /* there was one in between */
+    known(&holds, 1, 9, true, false, false);                    /* until now */
+    known(&holds, 1, 9, false, false, false);
+    known(&holds, 2, 10, false, false, true);
+    known(&holds, 2, 10, true, true, false);
+    conc_holds_begin_look(&holds);
+    CHECK(!conc_hold_kept_from(conc_holds_find(&holds, 0), 1));
+    CHECK(!conc_hold_is_anothers_still(conc_holds_find(&holds, 0), 1));
+    conc_holds_clear(&holds);
+}
+
 /* ---- threads ---------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -385,6 +423,7 @@ main(void)
     test_a_wait_between_two_looks_is_the_last_known_one();
     test_divisions_are_whole();
     test_holds_last_until_somebody_else_had_the_gil();
+    test_who_cannot_have_had_the_gil();
     test_ids_are_given_anew();
     return 0;
 }
