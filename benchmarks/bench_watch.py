@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from paired import QUICK, alone, paired, rounds_of
+from paired import QUICK, alone, collector_off, note, rounds_of
 from results import Target
 
 import conc
@@ -74,8 +74,8 @@ def total_ns(raw: RawTimeline, threads: set[int], *wanted: tuple[State, Reason])
     )
 
 
-def busy_threads(raw: RawTimeline) -> set[int]:
-    return {index for index, thread in enumerate(raw.threads) if thread.name.startswith("busy ")}
+def busy_threads(raw: RawTimeline, kind: str = "busy") -> set[int]:
+    return {index for index, thread in enumerate(raw.threads) if thread.name.startswith(f"{kind} ")}
 
 
 def test_cost_of_eight_busy_threads(benchmark: Any) -> None:
@@ -118,60 +118,111 @@ def test_cost_of_a_thousand_sleepers(benchmark: Any) -> None:
     )
 
 
+def compute(threads: int, turns: int) -> tuple[float, float]:
+    """So many threads in Python code, so many turns each: seconds, and seconds that they were on a CPU."""
+    used_s: list[float] = []
+
+    def count() -> None:
+        for _ in range(turns):
+            pass
+        used_s.append(time.thread_time())
+
+    counting = [threading.Thread(target=count) for _ in range(threads)]
+    begin = time.perf_counter()
+    for thread in counting:
+        thread.start()
+    for thread in counting:
+        thread.join()
+    return time.perf_counter() - begin, sum(used_s)
+
+
 def test_throughput_of_a_watched_program(benchmark: Any) -> None:
-    """Four threads in Python code, a fixed amount of work each."""
-    turns = 20_000 if QUICK else 5_000_000
+    """Four threads in Python code, a fixed amount of work each, inside of a watch that goes on and without one.
 
-    def work() -> None:
-        def count() -> None:
-            for _ in range(turns):
-                pass
+    The work is short, its rounds are many and each goes there and back, so that a machine whose speed drifts moves both
+    sides alike. What the watch's begin and end take stands by itself.
+    """
+    turns = 20_000 if QUICK else 2_000_000
+    unwatched_s: list[float] = []
+    watched_s: list[float] = []
+    kept: list[float] = []
+    begins_ms: list[float] = []
+    ends_ms: list[float] = []
 
-        threads = [threading.Thread(target=count) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def measure() -> None:
+        before = compute(4, turns)
+        begin = time.perf_counter()
+        with conc.watch():
+            inside = time.perf_counter()
+            runs = compute(4, turns), compute(4, turns)
+            end = time.perf_counter()
+        ends_ms.append(1e3 * (time.perf_counter() - end))
+        begins_ms.append(1e3 * (inside - begin))
+        after = compute(4, turns)
+        unwatched_s.append(before[0] + after[0])
+        watched_s.append(runs[0][0] + runs[1][0])
+        kept.append((runs[0][1] + runs[1][1]) / watched_s[-1] / ((before[1] + after[1]) / unwatched_s[-1]))
 
-    def work_watched() -> None:
-        with watch:
-            work()
-
-    watch = conc.watch()
-
-    def renew() -> None:
-        nonlocal watch
-        watch = conc.watch()
-
-    paired(
+    with conc.watch():
+        compute(4, turns)
+    rounds = rounds_of(101)
+    with collector_off():
+        benchmark.pedantic(measure, rounds=rounds, iterations=1)
+    note(
         benchmark,
-        "four threads in Python code while they are watched at 1 kHz",
-        work_watched,
-        work,
+        "four threads in Python code inside of a watch at 1 kHz",
+        watched_s,
+        unwatched_s,
         against="unwatched",
         target=Target("at least", 0.99, "x"),
-        rounds=21,
-        prepare=renew,
     )
+    name = "share of the time that four threads in Python code are on a CPU, inside of a watch at 1 kHz"
+    alone(
+        benchmark, name, kept, "of unwatched", how=f"{rounds} rounds", target=Target("at least", 0.99, "of unwatched")
+    )
+    alone(benchmark, "a watch's begin", begins_ms, "ms", how=f"{rounds} watches")
+    alone(benchmark, "a watch's end", ends_ms, "ms", how=f"{rounds} watches of {unwatched_s[0]:.2g} s")
+
+
+def share_of_gil_waits(raw: RawTimeline, kind: str) -> float:
+    """Percent of the time of the threads of that kind."""
+    threads = busy_threads(raw, kind)
+    return 100 * total_ns(raw, threads, (State.NOT_RUNNING, Reason.GIL)) / total_ns(raw, threads)
 
 
 def test_share_of_waiting_for_the_gil(benchmark: Any) -> None:
-    """(n - 1) / n for n threads in Python code; 0 for threads that let go of the GIL."""
+    """(n - 1) / n for n threads in Python code; 0 for threads that let go of the GIL, also beside those."""
     errors: dict[str, list[float]] = {}
+
+    @contextmanager
+    def spinning(count: int) -> Iterator[None]:
+        """So many threads that never come back for the GIL."""
+        threads = [conc.Thread(target=kernels.spin, args=(3600,), name=f"native {index}") for index in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            for thread in threads:
+                thread.stop(0)
+            for thread in threads:
+                thread.join()
+
+    def judge(name: str, share: float, truth: float) -> None:
+        errors.setdefault(name, []).append(abs(share - truth))
 
     def measure() -> None:
         for count in (1, 2, 4, 8):
             with computing(count, in_python):
                 raw = watched(0.001)
-            threads = busy_threads(raw)
-            share = total_ns(raw, threads, (State.NOT_RUNNING, Reason.GIL)) / total_ns(raw, threads)
-            name = f"{count} threads in Python code"
-            errors.setdefault(name, []).append(100 * abs(share - (count - 1) / count))
+            judge(f"{count} threads in Python code", share_of_gil_waits(raw, "busy"), 100 * (count - 1) / count)
         with computing(2, without_the_gil):
             raw = watched(0.001)
-        threads = busy_threads(raw)
-        share = total_ns(raw, threads, (State.NOT_RUNNING, Reason.GIL)) / total_ns(raw, threads)
-        errors.setdefault("2 threads in native code", []).append(100 * share)
+        judge("2 threads in native code", share_of_gil_waits(raw, "busy"), 0)
+        with computing(4, in_python), spinning(2):
+            raw = watched(0.001)
+        judge("4 threads in Python code beside 2 in native code", share_of_gil_waits(raw, "busy"), 75)
+        judge("2 threads in native code beside 4 in Python code", share_of_gil_waits(raw, "native"), 0)
 
     benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
     for name, points in errors.items():

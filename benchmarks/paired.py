@@ -10,7 +10,8 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from results import Figure, Rounds, Target, Value, make_figure, make_value
@@ -40,21 +41,28 @@ def readable(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def timed(function: Callable[[], object]) -> float:
-    """Wall seconds of one call, with the garbage collector off as timeit has it: when it comes is chance.
-
-    What the call returns is freed after the time is taken, as a user frees results after they have been used.
-    """
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """With the garbage collector off, as timeit has it: when it comes is chance."""
     gc.collect()
     gc.disable()
     try:
+        yield
+    finally:
+        gc.enable()
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Wall seconds of one call, with the garbage collector off.
+
+    What the call returns is freed after the time is taken, as a user frees results after they have been used.
+    """
+    with collector_off():
         begin = time.perf_counter()
         kept = function()
         seconds = time.perf_counter() - begin
         del kept
         return seconds
-    finally:
-        gc.enable()
 
 
 def paired(
