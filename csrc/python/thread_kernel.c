@@ -61,7 +61,6 @@ kernel_entry(struct conc_thread *thread, void *arg)
     run->err = run->kernel->run(run->state, conc_thread_stop(thread));
     if (atomic_exchange(&run->phase, RUN_OVER) == RUN_CALL_BACK)
         call_back(run);
-    conc_roster_remove(run->roster, thread);
     conc_kernel_run_release(run);
 }
 

@@ -190,7 +190,6 @@ python_entry(struct conc_thread *thread, void *arg)
     ThreadObject *self = arg;
     struct conc_roster *roster = self->core->roster;
     struct conc_data_stacks *stacks = self->core->data_stacks;
-    conc_roster_take(roster);
     conc_data_stacks_take(stacks);
     struct conc_attachment attachment = self->attachment;
     if (attachment.tstate == NULL)
@@ -206,6 +205,12 @@ python_entry(struct conc_thread *thread, void *arg)
     conc_data_stack_take_back(stacks, attachment.tstate);
     conc_attachment_drop(&attachment);
     conc_data_stacks_release(stacks);
+}
+
+/* Not before the thread has ended: exit waits for who is listed, and nobody is alive when it is over. */
+static void
+leave_roster(struct conc_thread *thread, void *roster)
+{
     conc_roster_remove(roster, thread);
     conc_roster_release(roster);
 }
@@ -376,13 +381,19 @@ start_target(ThreadObject *self, PyObject *target, PyObject *place)
     if (native < 0)
         return -1;
     PyObject *keeper;
+    struct conc_roster *roster = self->core->roster;
     struct conc_thread_attr attr = {
+        .after = leave_roster,
+        .after_arg = roster,
         .stack_size = self->stack_size != 0 ? (size_t)self->stack_size : PyThread_get_stacksize(),
         .reuse_stack = true,
         .name = system_name(self, &keeper),
         .detach = conc_detach_python,
     };
+    conc_roster_take(roster);
     int err = start_placed(self, &attr, native ? target : NULL, place);
+    if (err != 0)
+        conc_roster_release(roster);
     Py_XDECREF(keeper);
     return err;
 }

@@ -44,7 +44,8 @@ struct conc_thread {
     /* Of the start under way; set before the thread exists, then constant. */
     void (*entry)(struct conc_thread *thread, void *arg);
     int (*prepare)(void *arg);
-    void *arg, *prepare_arg, *owner;
+    void (*after)(struct conc_thread *thread, void *arg);
+    void *arg, *prepare_arg, *after_arg, *owner;
     char name[CONC_TASK_NAME_SIZE];                   /* empty: none */
     struct conc_completion begun;
     int begin_err;                          /* written before `begun` */
@@ -166,6 +167,8 @@ thread_main(void *raw)
         current = NULL;
         keep_usage(thread);
         conc_complete(&thread->ended);
+        if (thread->after != NULL)
+            thread->after(thread, thread->after_arg);
     }
     conc_thread_release(thread);
     return NULL;
@@ -193,6 +196,8 @@ set_up(struct conc_thread *thread, const struct conc_thread_attr *attr)
     thread->prepare = attr->prepare;
     thread->arg = attr->arg;
     thread->prepare_arg = attr->prepare_arg;
+    thread->after = attr->after;
+    thread->after_arg = attr->after_arg;
     thread->owner = attr->owner;
     conc_task_name_copy(thread->name, attr->name == NULL ? "" : attr->name);
 }

@@ -33,6 +33,9 @@ struct conc_thread_attr {
      * to run at all, which costs a switch to it and back. */
     int (*prepare)(void *prepare_arg);
     void *prepare_arg;
+    /* Runs last in a thread that has begun, when it counts as ended already. NULL: nothing does. */
+    void (*after)(struct conc_thread *thread, void *after_arg);
+    void *after_arg;            /* moves to `after` when the start succeeds */
     struct conc_detach detach;  /* how the starter lets go while it waits */
 };
 

@@ -23,7 +23,7 @@ struct role {
     atomic_int prepared;
     sem_t gate;
     atomic_bool spin;           /* compute instead of waiting at the gate */
-    atomic_int entered, left;
+    atomic_int entered, left, after;
     atomic_int native_id;
     int value;                  /* plain: the end alone orders it */
 };
@@ -150,6 +150,39 @@ released_while_it_runs(void)
         CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
         conc_thread_release(thread);
         CHECK_EQ(atomic_load(&role.left), 1);
+    }
+}
+
+static void
+note_end(struct conc_thread *thread, void *arg)
+{
+    struct role *role = arg;
+    CHECK(conc_thread_has_ended(thread));
+    CHECK_EQ(atomic_load(&role->left), 1);
+    CHECK_EQ(conc_thread_self_id(), atomic_load(&role->native_id));
+    atomic_fetch_add(&role->after, 1);
+}
+
+/* Whoever has waited for the thread finds that its last act is done, and a start that fails has none. */
+static void
+its_last_act(void)
+{
+    for (int turn = 0; turn < TURNS(300); turn++) {
+        struct role role = {.begin_err = -ENOMEM};
+        event_init(&role.gate);
+        event_set(&role.gate);
+        struct conc_thread *thread = new_thread();
+        struct conc_thread_attr attr = attr_for(&role);
+        attr.prepare = get_ready;
+        attr.prepare_arg = attr.after_arg = &role;
+        attr.after = note_end;
+        HAVE_EQ(conc_thread_start(thread, &attr), -ENOMEM);
+        CHECK_EQ(atomic_load(&role.after), 0);
+        role.begin_err = 0;
+        HAVE_EQ(conc_thread_start(thread, &attr), 0);
+        CHECK_EQ(conc_thread_wait(thread, CONC_FOREVER), 0);
+        CHECK_EQ(atomic_load(&role.after), 1);
+        conc_thread_release(thread);
     }
 }
 
@@ -539,6 +572,7 @@ in_one_process(void)
 {
     whole_life();
     released_while_it_runs();
+    its_last_act();
     failed_begin_is_undone();
     no_thread_to_be_had();
     one_starter_wins();
