@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections import deque
 from typing import Any
@@ -28,14 +29,18 @@ class _Bridge:
             if self._woken:
                 return
             self._woken = True
-        loop = self.loop()
-        try:
-            if loop is not None:
+        while (loop := self.loop()) is not None:
+            try:
                 loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:  # the loop is closed: nobody waits any more
-            with self._lock:
-                self._woken = False
-                self._ended.clear()
+            except MemoryError:  # all who await in this loop count on it: it is tried again until there is some
+                time.sleep(0.001)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                with self._lock:
+                    self._woken = False
+                    self._ended.clear()
+                return
+            else:
+                return
 
     def _drain(self) -> None:
         """In the loop."""

@@ -44,6 +44,37 @@ def pool() -> Iterator[conc.ThreadPoolExecutor]:
         yield made
 
 
+class ScarceLoop(asyncio.SelectorEventLoop):
+    """Has no memory for the first wake-ups from other threads."""
+
+    refused = 0
+
+    def call_soon_threadsafe(self, *arguments: Any, **options: Any) -> Any:
+        if self.refused < 3:
+            self.refused += 1
+            raise MemoryError
+        return super().call_soon_threadsafe(*arguments, **options)
+
+
+def test_a_wake_up_without_memory_is_tried_again(pool: conc.ThreadPoolExecutor, gate: threading.Event) -> None:
+    async def await_one() -> None:
+        waiting = asyncio.ensure_future(wrap())
+        for _ in range(5):  # turns, until it waits to be woken
+            await asyncio.sleep(0)
+        gate.set()
+        assert await waiting is True
+
+    async def wrap() -> Any:
+        return await pool.submit(gate.wait)
+
+    loop = ScarceLoop()
+    loop.run_until_complete(await_one())
+    assert loop.refused == 3
+    gate.clear()
+    loop.run_until_complete(await_one())
+    loop.close()
+
+
 def test_await(run: Run, pool: conc.ThreadPoolExecutor, gate: threading.Event) -> None:
     async def main() -> None:
         assert await pool.submit(pow, 2, 5) == 32
