@@ -84,6 +84,7 @@ def watch_threads() -> str:
         over.set()
         first.join()
         until(lambda: not os.path.exists(f"/proc/self/task/{tid}"))
+        time.sleep(0.05)  # some looks: what comes between two of them is noticed later
         start_thread("second", all_over, tid)
         time.sleep(0.2)
     all_over.set()
