@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct pidfd_info {
 };
 #define INFO_EXIT UINT64_C(8)
 #define GET_INFO _IOWR(0xff, 11, struct pidfd_info)
+#define STATUS_COMES_NS INT64_C(100000000)      /* at most: a few instructions, unless their CPU is taken away */
 
 _Static_assert(CONC_PROCESS_KILL == SIGKILL, "the number of SIGKILL");
 
@@ -100,15 +102,26 @@ code_of_wait_status(int status)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* Between the moment in which wait(2) knows the child no more and the one in which its pidfd has the status, the kernel
+ * still has the task, and no end of it. */
 static int
 reaped_elsewhere(const struct conc_process *process, struct conc_process_end *end)
 {
-    struct pidfd_info info = {.mask = INFO_EXIT};
     usage_unknown(&end->usage);
-    if (process->pidfd < 0 || ioctl(process->pidfd, GET_INFO, &info) != 0 || !(info.mask & INFO_EXIT))
+    if (process->pidfd < 0)
         return -ECHILD;
-    end->code = code_of_wait_status(info.exit_code);
-    return 0;
+    int64_t deadline_ns = conc_deadline_after(STATUS_COMES_NS);
+    do {
+        struct pidfd_info info = {.mask = INFO_EXIT};
+        if (ioctl(process->pidfd, GET_INFO, &info) != 0)
+            return -ECHILD;
+        if ((info.mask & INFO_EXIT) != 0) {
+            end->code = code_of_wait_status(info.exit_code);
+            return 0;
+        }
+        sched_yield();
+    } while (conc_now_ns() < deadline_ns);
+    return -ECHILD;
 }
 
 static int64_t
