@@ -190,7 +190,7 @@ def test_a_look_that_fails_is_made_up_for(error: Exception) -> None:
     until(lambda: family.watchers == {1002}, "the next look finds it")
     raws, unknown, notes = family.stop()
     assert ([raw.processes[0].pid for raw in raws], unknown) == ([2], {})
-    assert notes == ["1 looks for children failed: memory, threads or descriptors were lacking"]
+    assert notes[0] == "1 looks for children failed: memory, threads or descriptors were lacking"
 
 
 def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -> None:
