@@ -228,8 +228,8 @@ look_at_all(struct conc_watch_record *record, bool last)
             continue;
         if (!conc_record_thread_look(record, watched, has_its_turn(record, i, turns)))
             end_thread(record, watched, conc_now_ns());     /* who takes its place was looked at */
-        else if (!watched->closely_seen && !watched->born_before)
-            conc_watch_look_closely(&record->files, watched);   /* by now it has its own name */
+        else if (!watched->closely_seen && !watched->born_before && watched->now.cpu_ns > 0)
+            conc_watch_look_closely(&record->files, watched);   /* it has run, and has its own name by now */
     }
     record->turn = next_turn;
 }
