@@ -133,23 +133,30 @@ def test_the_wait_for_the_gil_at_the_begin_is_exact() -> None:
 
 @pytest.mark.skipif(not HAS_GIL, reason="there is no GIL to wait for")
 def test_the_wait_for_the_gil_after_a_kernel_counts() -> None:
-    inside = threading.Event()
+    def wait_s() -> float:
+        """How long it is said to have waited for the GIL that is held when its kernel ends."""
+        inside = threading.Event()
+        came_back_s: list[float] = []
 
-    def target() -> float:
-        inside.set()
-        kernels.sleep(0.05)
-        return time.monotonic()
+        def target() -> None:
+            inside.set()
+            kernels.sleep(0.05)
+            came_back_s.append(time.monotonic())
 
-    thread = started(target)
-    inside.wait()
-    until(lambda: thread._syscall() is not None, "it sleeps in the kernel's function")
-    before = thread.usage.gil_wait_s
-    hold_gil(0.3)  # the kernel ends meanwhile
-    thread.join()
-    after = thread.usage.gil_wait_s
-    assert before is not None
-    assert after is not None
-    assert 0.2 <= after - before <= 0.3 + 0.05
+        thread = started(target)
+        inside.wait()
+        until(lambda: thread._syscall() is not None or bool(came_back_s), "it sleeps in the kernel's function")
+        held_s, before = time.monotonic(), thread.usage.gil_wait_s
+        hold_gil(0.3)
+        thread.join()
+        after = thread.usage.gil_wait_s
+        assert before is not None
+        assert after is not None
+        assert after - before <= max(came_back_s[0] - held_s, 0.0)
+        return after - before
+
+    # on a busy machine the kernel may have ended before the GIL is held, or late
+    assert any(wait_s() >= 0.2 for _ in range(20))
 
 
 def test_a_kernel_waits_for_no_gil() -> None:
