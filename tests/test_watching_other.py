@@ -338,7 +338,8 @@ def test_lines_of_our_own_refine_what_futexes_are_for() -> None:
     thread.join()
     raw = seen.raw
     assert thread.native_id is not None
-    assert did(raw, thread.native_id) == {(State.NOT_RUNNING, Reason.CONDITION)}
+    waits = {reason for state, reason in did(raw, thread.native_id) if state is State.NOT_RUNNING}
+    assert waits == {Reason.CONDITION}  # it may have been on its way there at first
     assert raw.places_cost_ns > 0
     assert "conc-places" not in {one.name for one in raw.threads}
 
