@@ -62,11 +62,11 @@ void conc_pool_release(struct conc_pool *pool);
  * submits to its own pool goes to its deque. */
 int conc_pool_submit(struct conc_pool *pool, struct conc_task *task);
 
-/* What conc_pool_submit() would answer in this moment for the pool's own part: 0, -ESHUTDOWN, -EPIPE. */
-int conc_pool_check(struct conc_pool *pool);
-
 /* The same for a task that goes by its rank: before those that have none if that is higher. -ENOMEM as well. */
 int conc_pool_submit_ranked(struct conc_pool *pool, struct conc_task *task, const struct conc_rank *rank);
+
+/* What both would answer in this moment for the pool's own part: 0, -ESHUTDOWN, -EPIPE. */
+int conc_pool_check(struct conc_pool *pool);
 
 /* Takes no more tasks; what is queued still runs. */
 void conc_pool_close(struct conc_pool *pool);

@@ -4,51 +4,19 @@
 #include "watch/record_thread.h"
 
 #include "crew.h"
+#include "fake_gil.h"
 #include "os/clock.h"
 #include "os/park.h"
 
 #define INTERVAL_NS INT64_C(1000000)
 #define LOOKS 100
-#define INTERPRETER 3
-
-/* A GIL of the test's, who has it by the test's word. */
-struct fake {
-    int holder;                 /* tid; 0: nobody */
-    uint64_t switches;
-    _Atomic(uint32_t) word;     /* what waiters park on */
-};
-
-static int
-read_fake(void *context, struct conc_gil_sample *samples, int size)
-{
-    const struct fake *fake = context;
-    CHECK(size > 0);
-    samples[0] = (struct conc_gil_sample){.interpreter = INTERPRETER, .enabled = true, .locked = fake->holder != 0,
-                                          .holder_tid = fake->holder, .switches = fake->switches};
-    return 1;
-}
-
-static int
-refresh_fake(void *context)
-{
-    (void)context;
-    return 0;
-}
-
-static bool
-is_fake(void *context, uint64_t futex, int64_t *interpreter)
-{
-    struct fake *fake = context;
-    *interpreter = INTERPRETER;
-    return futex == (uintptr_t)&fake->word;
-}
 
 /* ---- three threads on one CPU ------------------------------------------------------------------------------------------- */
 
 enum { WAITER, OTHER, SPINNER, ROLES };
 
 struct scene {
-    struct fake fake;
+    struct fake_gil fake;
     atomic_int tids[ROLES];
     cpu_set_t cpu;
     atomic_bool wants;          /* the waiter wants the GIL; until then it computes */
@@ -138,7 +106,7 @@ begin(struct scene *scene, bool wants)
     }
     scene->record.interval_ns = INTERVAL_NS;
     scene->record.files.most = 64;
-    scene->record.gils = (struct conc_watch_gils){&scene->fake, read_fake, refresh_fake, is_fake};
+    scene->record.gils = fake_gil_seen(&scene->fake);
     HAVE_EQ(conc_record_begin(&scene->record, conc_now_ns(), 0), 0);
     look_now(scene);
     HAVE(scene->waiter = conc_watched_find(&scene->record.threads, atomic_load(&scene->tids[WAITER])));
@@ -156,6 +124,18 @@ end(struct scene *scene)
     conc_record_clear(&scene->record);
 }
 
+/* The waiter is seen to wait for the other one's GIL, and hardly gets a CPU from then on. */
+static void
+wait_for_other(struct scene *scene)
+{
+    scene->fake.holder = atomic_load(&scene->tids[OTHER]);
+    scene->fake.switches = 1;
+    do
+        look(scene);
+    while (!does(scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_GIL));
+    atomic_store(&scene->spins, true);
+}
+
 /* ---- what is known of them ------------------------------------------------------------------------------------------------ */
 
 static void
@@ -163,12 +143,7 @@ test_a_waiter_that_queues_to_ask_for_the_gil_waits_for_it(void)
 {
     struct scene scene = {0};
     begin(&scene, true);
-    scene.fake.holder = atomic_load(&scene.tids[OTHER]);
-    scene.fake.switches = 1;
-    do
-        look(&scene);
-    while (!does(&scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_GIL));
-    atomic_store(&scene.spins, true);
+    wait_for_other(&scene);
     look(&scene);
     note(&scene);
     int64_t ran_ns = scene.waiter->running_ns;
@@ -180,7 +155,7 @@ test_a_waiter_that_queues_to_ask_for_the_gil_waits_for_it(void)
              scene.waiter->seen_ns - scene.seen_ns);
     const struct conc_watched *other = conc_watched_find(&scene.record.threads, scene.fake.holder);
     const struct conc_sum *sum;
-    HAVE(sum = conc_sums_at(&scene.record.waits, INTERPRETER, scene.waiter->index, other->index));
+    HAVE(sum = conc_sums_at(&scene.record.waits, FAKE_INTERPRETER, scene.waiter->index, other->index));
     CHECK(sum->ns >= scene.waiter->waiting_ns[CONC_WATCH_GIL] - scene.waited_ns);
     end(&scene);
 }
@@ -190,12 +165,7 @@ test_a_waiter_that_queues_while_nobody_has_the_gil_is_ready(void)
 {
     struct scene scene = {0};
     begin(&scene, true);
-    scene.fake.holder = atomic_load(&scene.tids[OTHER]);
-    scene.fake.switches = 1;
-    do
-        look(&scene);
-    while (!does(&scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_GIL));
-    atomic_store(&scene.spins, true);
+    wait_for_other(&scene);
     scene.fake.holder = 0;
     note(&scene);
     while (scene.waiter->runnable_ns == scene.runnable_ns)

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "crew.h"
+#include "fake_gil.h"
 #include "os/clock.h"
 #include "os/park.h"
 #include "os/registry.h"
@@ -246,40 +247,8 @@ test_threads_that_come_and_go(void)
 
 /* ---- a GIL of the test's --------------------------------------------------------------------------------------------------- */
 
-struct fake {
-    atomic_int holder;                  /* tid; 0: nobody */
-    atomic_ulong switches;
-    _Atomic(uint32_t) lock;             /* what waiters park on */
-};
-
-static int
-read_fake(void *context, struct conc_gil_sample *samples, int size)
-{
-    struct fake *fake = context;
-    CHECK(size > 0);
-    int holder = atomic_load(&fake->holder);
-    samples[0] = (struct conc_gil_sample){.interpreter = 3, .enabled = true, .locked = holder != 0,
-                                          .holder_tid = holder, .switches = atomic_load(&fake->switches)};
-    return 1;
-}
-
-static int
-refresh_fake(void *context)
-{
-    (void)context;
-    return 0;
-}
-
-static bool
-is_fake(void *context, uint64_t futex, int64_t *interpreter)
-{
-    struct fake *fake = context;
-    *interpreter = 3;
-    return futex == (uintptr_t)&fake->lock;
-}
-
 struct gil_scene {
-    struct fake fake;
+    struct fake_gil fake;
     atomic_int tids[3];                 /* a holder, and two that wait */
     atomic_bool over;
 };
@@ -295,7 +264,7 @@ hold_or_wait(void *arg, unsigned role)
         if (role == 0)
             let_looks_pass(20);         /* in a system call, with the GIL */
         else
-            (void)conc_park(&scene->fake.lock, 0, CONC_FOREVER);
+            (void)conc_park(&scene->fake.word, 0, CONC_FOREVER);
     }
 }
 
@@ -303,7 +272,7 @@ static void
 test_who_holds_and_who_waits(void)
 {
     struct gil_scene scene = {0};
-    struct conc_watch_gils gils = {&scene.fake, read_fake, refresh_fake, is_fake};
+    struct conc_watch_gils gils = fake_gil_seen(&scene.fake);
     struct crew crew;
     crew_start(&crew, 3, hold_or_wait, &scene);
     for (int i = 0; i < 3; i++)
@@ -312,8 +281,8 @@ test_who_holds_and_who_waits(void)
     let_looks_pass(200);
     const struct conc_watch_record *record = stopped(sampler);
     atomic_store(&scene.over, true);
-    atomic_store(&scene.fake.lock, 1);
-    conc_unpark(&scene.fake.lock, CONC_UNPARK_ALL);
+    atomic_store(&scene.fake.word, 1);
+    conc_unpark(&scene.fake.word, CONC_UNPARK_ALL);
     crew_join(&crew);
 
     const struct conc_watched *holder = find(record, atomic_load(&scene.tids[0]));

@@ -12,14 +12,10 @@ import subprocess
 import sys
 import threading
 
+from looks import OPTIONS
+
 import conc
 
-OPTIONS: dict[str, dict[str, bool]] = {
-    "plain": {},
-    "where": {"where": True},
-    "children": {"children": True},
-    "both": {"where": True, "children": True},
-}
 kind, looks = sys.argv[1:]
 options = OPTIONS[looks]
 inside = threading.Event()

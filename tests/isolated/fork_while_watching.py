@@ -15,15 +15,11 @@ import threading
 import time
 import warnings
 
+from looks import OPTIONS
+
 import conc
 
 warnings.simplefilter("ignore", DeprecationWarning)  # Python's own word on forking with threads
-OPTIONS: dict[str, dict[str, bool]] = {
-    "plain": {},
-    "where": {"where": True},
-    "children": {"children": True},
-    "both": {"where": True, "children": True},
-}
 kind, looks = sys.argv[1:]
 options = OPTIONS[looks]
 

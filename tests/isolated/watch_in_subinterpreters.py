@@ -17,15 +17,10 @@ import sys
 import threading
 
 from interpreter import run_in_new_interpreter
+from looks import OPTIONS
 
 import conc
 
-OPTIONS: dict[str, dict[str, bool]] = {
-    "plain": {},
-    "where": {"where": True},
-    "children": {"children": True},
-    "both": {"where": True, "children": True},
-}
 own_gil, options = sys.argv[1] == "own-gil", OPTIONS[sys.argv[2]]
 CODE = f"""
 import os, sys, threading, time

@@ -25,28 +25,22 @@ def thread_make() -> Steps:
         assert outcome.value.result(DEADLINE_S) == 1024
 
 
-def _start(target: Callable[..., Any], args: tuple[Any, ...], value: Any) -> Steps:
-    thread = conc.Thread(target=target, args=args)
+def _start(thread: conc.Thread, value: Any) -> Steps:
     outcome = yield thread.start
     if not no_more_threads(outcome):
         assert thread.ident is None, f"start() raised {outcome.error!r} and started the thread"
         thread.start()
-    thread.join(DEADLINE_S)
-    assert not thread.is_alive()
-    error = thread.exception(DEADLINE_S)
-    assert error is None or (isinstance(error, MemoryError) and outcome.injected), repr(error)
-    assert error is not None or thread.result() == value
-    assert thread not in threading.enumerate()
+    ends(thread, outcome, value)
 
 
 @operation
 def thread_start() -> Steps:
-    return _start(pow, (2, 10), 1024)
+    return _start(conc.Thread(target=pow, args=(2, 10)), 1024)
 
 
 @operation
 def thread_start_kernel() -> Steps:
-    return _start(kernels.prime_factors, (2**40,), kernels.prime_factors(2**40))
+    return _start(conc.Thread(target=kernels.prime_factors, args=(2**40,)), kernels.prime_factors(2**40))
 
 
 @operation
@@ -73,11 +67,7 @@ def thread_result() -> Steps:
 def thread_start_placed() -> Steps:
     cpus = os.sched_getaffinity(0)
     thread = conc.Thread(target=pow, args=(2, 10), affinity=cpus)
-    outcome = yield thread.start
-    if not no_more_threads(outcome):
-        assert thread.ident is None, f"start() raised {outcome.error!r} and started the thread"
-        thread.start()
-    ends(thread, outcome, 1024)
+    yield from _start(thread, 1024)
     assert thread.affinity == cpus
 
 
