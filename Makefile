@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit stress c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick bench-linear ci clean
+.PHONY: help develop check lint types stubs unit stress c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix matrix-full numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick bench-linear ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -46,8 +46,11 @@ test: ## all tests
 interpreters: ## find or get CPython 3.11 to 3.15, a free-threaded and a debug build, outside the checkout
 	$(PYTHON) tools/interpreters
 
-matrix: ## the quick tests on each of them and in subinterpreters; the whole suite too: make matrix WHOLE=all
+matrix: ## the core of the tests on each, the quick ones on the newest and without the GIL, and in subinterpreters
 	$(PYTHON) tools/matrix.py --whole "$(WHOLE)" --done "$(DONE)"
+
+matrix-full: ## the quick tests on each of them and in each one's subinterpreters; the whole suite too: WHOLE=all
+	$(PYTHON) tools/matrix.py --full --whole "$(WHOLE)"
 
 numa-vm: ## the tests on a machine with four NUMA nodes (qemu; fetches a kernel once, see tests/numa_vm/vm.py)
 	CONC_NUMA_VM=1 $(PYTHON) -m pytest -q tests/numa_vm

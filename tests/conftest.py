@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from conc._threading_shim import daemon_threads_allowed
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
 @pytest.fixture
@@ -29,6 +34,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"an isolated subinterpreter has no {marker.args[0]}"))
 
 
+@settings(max_examples=1, database=None)
+@given(strategies.none())
+def _use_hypothesis(nothing: None) -> None:
+    """It asks the collector who refers to its generator, once: of what is frozen that does not tell."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What the runner and all modules hold stays: a test that collects garbage need not look through it each time."""
+    _use_hypothesis()
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Keep which tests are left out because this is not the newest interpreter of a matrix (tools/matrix.py)."""
+    for item in items:
+        if "not newest" not in item.config.getoption("markexpr"):
+            return  # they were left out for another reason
+        marks = {marker.name for marker in item.iter_markers()}
+        if "newest" in marks and not marks & {"once", "slow"}:
+            item.config.stash.setdefault(LEFT_OUT, Counter())[item.path.stem] += 1
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """On a free-threaded build no import may have brought the GIL back: the tests would prove nothing about it."""
     if sysconfig.get_config_var("Py_GIL_DISABLED") and sys._is_gil_enabled():  # type: ignore[attr-defined]
@@ -37,13 +65,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many isolated scripts ran, and what they measured; how many cases of CPython's; allocations that failed."""
+    """What the tests told: isolated scripts and what they measured, cases of CPython's, allocations that failed.
+
+    And which tests were left to other interpreters.
+    """
     reports = [
         report
         for outcome in ("passed", "failed")
         for report in terminalreporter.stats.get(outcome, [])
         if report.when == "call"
     ]
+    if left_out := terminalreporter.config.stash.get(LEFT_OUT, None):
+        files = ", ".join(f"{name} {count}" for name, count in sorted(left_out.items()))
+        build = sys.version.split()[0] + (sysconfig.get_config_var("ABIFLAGS") or "")
+        terminalreporter.write_line(f"left to the newest interpreters by {build}: {left_out.total()} tests: {files}")
     told = [(name, value) for report in reports for name, value in report.user_properties]
     for name, value in told:
         if name in ("isolated figure", "cpython cases", "cpython case left out", "tasks accounted for"):

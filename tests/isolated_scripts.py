@@ -11,6 +11,9 @@ A script says in comments at its top what must come of it:
     #        namespaces | 10000threads (any number)
     # alone: because it takes times, it runs while no other script of its test run does, nor another such one of others
     # outlived: by child processes, which end by themselves
+    # core: one two      of its cases these alone run where a matrix runs the core of the tests; none without a word.
+                         Without such a comment they are all that one line has, and of several lines as many as it
+                         takes to have each word, but not each combination of them.
 
 A directive followed by [word] holds for the cases with that word alone. A line "figure: name value unit" of a script's
 output is taken out of it and shown at the end of the test run.
@@ -46,9 +49,12 @@ ALONE_LOCK = Path(
 )  # of all test runs
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER / "support")}
 LIMIT_S = 30
+ABORT_S = 5
+ALONE_LIMIT_S = 60
+"""Of those that run alone: they take more of the machine, which others may use as well."""
 PF_EXITING = 4  # include/linux/sched.h: it has called exit, and has no memory any more
 DIRECTIVE = re.compile(
-    r"^# (cases|stdout|stderr|status|needs|alone|outlived)(?:\[(\S+)\])?: ?(.*(?:\n#    .*)*)$", re.M
+    r"^# (cases|stdout|stderr|status|needs|alone|outlived|core)(?:\[(\S+)\])?: ?(.*(?:\n#    .*)*)$", re.M
 )
 
 
@@ -64,6 +70,7 @@ class Case:
     needs: tuple[str, ...] = ()
     alone: bool = False
     outlived: bool = False
+    core: bool = True
 
     @property
     def name(self) -> str:
@@ -75,6 +82,13 @@ def read_cases(path: Path) -> Iterator[Case]:
     found = [(kind, word, value) for kind, word, value in DIRECTIVE.findall(path.read_text(encoding="utf-8"))]
     matrix = [value.replace("#", " ").split() for kind, _, value in found if kind == "cases"]
     known = {word for row in matrix for word in row}
+    chosen = [set(value.replace("#", " ").split()) for kind, _, value in found if kind == "core"]
+    core = each_word(matrix)
+    if chosen:
+        words = set().union(*chosen)
+        if unknown := words - known:
+            raise ValueError(f"{path.name}: of the core are cases that there are not: {', '.join(sorted(unknown))}")
+        core = {args for args in itertools.product(*matrix) if words and words.issuperset(args)}
     if unknown := {word for _, word, _ in found if word} - known:
         raise ValueError(f"{path.name}: directives for cases that there are not: {', '.join(sorted(unknown))}")
     for args in itertools.product(*matrix):
@@ -91,7 +105,21 @@ def read_cases(path: Path) -> Iterator[Case]:
             tuple(said.get("needs", [])),
             "alone" in said,
             "outlived" in said,
+            args in core,
         )
+
+
+def each_word(matrix: list[list[str]]) -> set[tuple[str, ...]]:
+    """Few combinations that have each word: those of the longest row in turn, the others counting up like digits."""
+    longest = max(range(len(matrix)), key=lambda place: len(matrix[place]), default=0)
+    combinations = set()
+    for turn in range(len(matrix[longest]) if matrix else 1):
+        left, words = turn, []
+        for place, row in enumerate(matrix):
+            words.append(row[turn] if place == longest else row[left % len(row)])
+            left = left if place == longest else left // len(row)
+        combinations.add(tuple(words))
+    return combinations
 
 
 def all_cases() -> list[Case]:
@@ -221,12 +249,20 @@ def run_alone(case: Case) -> Ended:
     ALONE_LOCK.parent.mkdir(exist_ok=True)
     with ALONE_LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed
-        return run(case)
+        return run(case, ALONE_LIMIT_S)
 
 
 def _abort(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """faulthandler answers SIGABRT with the stack of every Python thread, in the script and in what it forked."""
-    os.killpg(process.pid, signal.SIGABRT)
+    """faulthandler answers SIGABRT with the stack of every Python thread, in the script and in what it forked.
+
+    One after the other: they write to the same pipe.
+    """
+    for pid in list(in_session(process.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGABRT)
+        end = time.monotonic() + ABORT_S
+        while pid in in_session(process.pid) and time.monotonic() < end:
+            time.sleep(0.01)
     try:
         return process.communicate(timeout=10)
     except subprocess.TimeoutExpired:

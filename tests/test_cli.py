@@ -11,6 +11,8 @@ import pytest
 
 from conc.cli import main
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 FAST = ["--workers", "2", "--repeats", "1"]
 
 WORK = """

@@ -19,6 +19,8 @@ import conc.comparison.api
 import conc.cpus
 from conc.comparison.lanes import LANES
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 WIDE = 1_000_000_007
 
 

@@ -22,6 +22,8 @@ from conc.gil import gil_enabled
 from conc.watching.records import Reason
 from conc.watching.summary import summarize
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 needs_gil = pytest.mark.skipif(not gil_enabled(), reason="nobody waits for a GIL that is off")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 LONG_S = 100
 TIMEOUT_S = 50
 

@@ -25,6 +25,8 @@ from conc.comparison.lanes import LANES, _fork_server, lane_class
 from conc.comparison.lanes.base import CannotRun, ItemFailed, Lane, OutOfTime
 from conc.comparison.workload import Workload
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 PATIENCE_S = 60.0
 PYTHON_LANES = ("sequential", "threads", "native-threads", "processes")
 

@@ -14,6 +14,8 @@ import pytest
 
 from conc.comparison.progress import Line, Shown
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 WATCH = """
 import sys, threading
 import conc, conc.comparison.progress as progress

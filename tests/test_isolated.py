@@ -13,7 +13,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from isolated_scripts import LIMIT_S, Case, Ended, all_cases, missing, read_cases, run, run_alone
+from isolated_scripts import (
+    ALONE_LIMIT_S,
+    LIMIT_S,
+    Case,
+    Ended,
+    all_cases,
+    each_word,
+    missing,
+    read_cases,
+    run,
+    run_alone,
+)
 
 CASES = all_cases()
 
@@ -36,7 +47,9 @@ def reasons(case: Case) -> list[str]:
     return [reason for need in case.needs if (reason := missing(need)) is not None]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=[] if case.core else [pytest.mark.newest]) for case in CASES]
+)
 def test_script(case: Case, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
     if why := reasons(case):
         pytest.skip(why[0])
@@ -46,7 +59,10 @@ def test_script(case: Case, request: pytest.FixtureRequest, record_property: Cal
         record_property("isolated figure", figure)
     told = f"\n--- stdout\n{ended.stdout}\n--- stderr\n{ended.stderr}"
     if ended.hung:
-        pytest.fail(f"{case.name} hung for {LIMIT_S} s{told}\n--- threads\n{ended.hung}", pytrace=False)
+        pytest.fail(
+            f"{case.name} hung for {ALONE_LIMIT_S if case.alone else LIMIT_S} s{told}\n--- threads\n{ended.hung}",
+            pytrace=False,
+        )
     assert ended.status == case.status, f"exit status {ended.status}{told}"
     assert ended.stdout == case.stdout, told
     assert says(ended.stderr, case.stderr), f"not what was expected on stderr: {case.stderr}{told}"
@@ -120,11 +136,35 @@ def test_directives_are_read(tmp_path: Path) -> None:
     )
     ax, ay, bx, by = read_cases(script)
     assert ax == Case(script, ("a", "x"), 0, "one\ntwo\n", ("oops",), (), True, True)
-    assert ay == Case(script, ("a", "y"), 3, "one\ntwo\n", (), (), True, False)
+    assert ay == Case(script, ("a", "y"), 3, "one\ntwo\n", (), (), True, False, core=False)
     assert bx.stdout == "one\n"
     assert (by.status, by.needs, by.name) == (3, ("python3.99",), "case-b-y")
     script.write_text("# cases: a\n# stdout[b]: one\n")
     with pytest.raises(ValueError, match="that there are not: b"):
+        list(read_cases(script))
+
+
+def test_the_core_has_each_word_of_each_line() -> None:
+    assert each_word([]) == {()}
+    assert each_word([["a", "b"]]) == {("a",), ("b",)}
+    assert each_word([["x", "y"], ["a", "b", "c"]]) == {("x", "a"), ("y", "b"), ("x", "c")}
+    for path in {case.path for case in CASES}:
+        cases = list(read_cases(path))
+        words = {word for case in cases for word in case.args}
+        if "\n# core:" not in path.read_text(encoding="utf-8"):
+            assert {word for case in cases if case.core for word in case.args} == words
+
+
+def test_a_script_may_choose_its_core(tmp_path: Path) -> None:
+    script = tmp_path / "case.py"
+    script.write_text("# cases: a b c\n# core: a c\n")
+    assert [case.core for case in read_cases(script)] == [True, False, True]
+    script.write_text("# cases: a b\n# cases: x y\n# core: b x y\n")
+    assert [case.name for case in read_cases(script) if case.core] == ["case-b-x", "case-b-y"]
+    script.write_text("# core:\n")
+    assert [case.core for case in read_cases(script)] == [False]
+    script.write_text("# cases: a\n# core: d\n")
+    with pytest.raises(ValueError, match="that there are not: d"):
         list(read_cases(script))
 
 

@@ -22,6 +22,8 @@ from conc.memory import Cache, Latency, NodeMatrix, Placement, Topology
 from conc.memory.curve import find_edges, rising
 from conc.memory.verdict import judge
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 TREES = Path(__file__).parent / "data" / "sysfs"
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from conc.watching.script import ScriptError, find_module, find_script
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 OURS = """
 import sys
 from conc.watching.script import find_module, find_script, run

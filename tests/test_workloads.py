@@ -24,6 +24,8 @@ import conc
 from conc import kernels
 from conc.workloads import calc, download, server
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 # -- calc --------------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -49,9 +50,11 @@ class Outcome:
 
 
 def compile_object(source: Path, folder: Path, flags: list[str]) -> Path:
-    """Compile `source` unless its object is newer than it and every header."""
+    """Compile `source` unless its object is newer than it, what it includes of the core, and every header."""
     target = folder / (str(source).replace("/", "_") + ".o")
-    newest = max(path.stat().st_mtime for path in [ROOT / source, *ROOT.glob("csrc/**/*.h"), *ROOT.glob("tests/c/*.h")])
+    code = [ROOT / "csrc" / name for name in re.findall(r'^#include "(.+\.c)"$', (ROOT / source).read_text(), re.M)]
+    headers = [*ROOT.glob("csrc/**/*.h"), *ROOT.glob("tests/c/*.h")]
+    newest = max(path.stat().st_mtime for path in [ROOT / source, *code, *headers])
     if not target.exists() or target.stat().st_mtime < newest:
         compiler = os.environ.get("CC", "gcc")
         subprocess.run([compiler, *flags, "-c", str(source), "-o", str(target)], cwd=ROOT, check=True)

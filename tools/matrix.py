@@ -1,14 +1,19 @@
 """Runs the tests on every interpreter that can be had, and prints what ran, what did not, and why.
 
-    python tools/matrix.py [--whole NAME|all] [--offline] [--jobs N] [NAME ...]
+    python tools/matrix.py [--full] [--whole NAME|all] [--offline] [--jobs N] [NAME ...]
 
-For each interpreter of tools/interpreters: conc is built in place and installed into an environment below build/matrix,
-then the quick suite runs (without tests marked `slow` or `once`; the whole one for --whole), on a free-threaded build
-with the check that the GIL stayed off, and, from CPython 3.13 on, once more inside a subinterpreter with its own GIL.
+For each interpreter of tools/interpreters conc is built in place and installed into an environment below build/matrix.
+Then the quick suite (without tests marked `slow` or `once`) runs on the newest release build and on the free-threaded
+one, there with the check that the GIL stayed off, and its core (also without those marked `newest`) on the others.
+Inside a subinterpreter with its own GIL the quick suite runs on the newest release build, and the core on the oldest
+that can (CPython 3.13) and on the free-threaded one. With --full the quick suite runs on all, and inside all that can;
+--whole is the whole suite. Newest and oldest are those among the NAMEs, when there are some.
 
-Most tests wait most of the time, so several runs go on at once (--jobs; by default one a CPU, at most three). Each
-has temporary files of its own; scripts that take times keep out of each other's way by
-themselves (tests/isolated_scripts.py). The output of a run is shown whole when it has ended.
+Several runs go on at once where there are CPUs for them (--jobs; by default one for every two, at most three): threads
+that compute beside each other are what many tests are about, and beside another run those come to their limits of time
+now and then. Each run has temporary files of its own; scripts that take times keep out of each other's way by
+themselves (tests/isolated_scripts.py). Free-threaded interpreters run in short slices (tools/short_slices.py): beside
+another run they would take ten times as long. The output of a run is shown whole when it has ended.
 """
 
 from __future__ import annotations
@@ -33,7 +38,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 1500
 MOST_JOBS = 3  # more only make the tests' own limits of time a matter of luck
 INSIDE = "own-GIL subint."
+FIRST_INSIDE = (3, 13)
+WHOLE: tuple[str, ...] = ()
 QUICK = ("-m", "not once and not slow")
+CORE = ("-m", "not once and not slow and not newest")
+SUITES = {"whole": WHOLE, "quick": QUICK, "core": CORE}
 # from 6.156 on hypothesis has a native part, which no subinterpreter loads and few interpreters have a wheel of
 CONSTRAINTS = "hypothesis<6.156\n"
 
@@ -52,7 +61,7 @@ class Cell:
 
     def __str__(self) -> str:
         times = [f"{'-' if time_s is None else format(time_s, '.0f'):>6}" for time_s in (self.elapsed_s, self.cpu_s)]
-        return f"{self.name:<14} {self.version:<8} {self.how:<15} {' '.join(times)} {self.outcome:<8} {self.detail}"
+        return f"{self.name:<14} {self.version:<8} {self.how:<22} {' '.join(times)} {self.outcome:<8} {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,8 @@ def run_tests(run: Run, made: Future[Path]) -> Cell:
     except subprocess.CalledProcessError as error:
         return Cell(name, version, run.how, "FAILED", f"no environment: {error}")
     command = [str(python), *run.program, "-q", "-p", "no:cacheprovider", "-W", "error", *run.options]
+    if run.interpreter["free_threaded"]:
+        command = [sys.executable, str(ROOT / "tools" / "short_slices.py"), *command]
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="conc-matrix-") as folder, tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
@@ -150,7 +161,29 @@ def run_tests(run: Run, made: Future[Path]) -> Cell:
     return Cell(name, version, run.how, "passed" if passed else "FAILED", detail, elapsed_s, cpu_s)
 
 
-def plan(interpreter: dict[str, Any], whole: bool, done: bool) -> Iterator[Run | Cell]:
+@dataclass(frozen=True)
+class Ends:
+    """The newest release build of a matrix, and the oldest on which tests can run inside a subinterpreter."""
+
+    newest: str | None
+    oldest_inside: str | None
+
+    @classmethod
+    def of(cls, interpreters: list[dict[str, Any]]) -> Ends:
+        releases = sorted(
+            (feature_version(entry), entry["name"])
+            for entry in interpreters
+            if entry["path"] is not None and not entry["free_threaded"] and not entry["debug"]
+        )
+        inside = [name for version, name in releases if version >= FIRST_INSIDE]
+        return cls(releases[-1][1] if releases else None, inside[0] if inside else None)
+
+
+def feature_version(interpreter: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(map(int, interpreter["version"].split(".")[:2]))
+
+
+def plan(interpreter: dict[str, Any], ends: Ends, *, full: bool, whole: bool, done: bool) -> Iterator[Run | Cell]:
     """What is to be run on one interpreter, and what is not and why; with `done` nothing, since it has had it."""
     name, version = interpreter["name"], interpreter["version"]
     if interpreter["path"] is None:
@@ -160,14 +193,19 @@ def plan(interpreter: dict[str, Any], whole: bool, done: bool) -> Iterator[Run |
         yield Cell(name, version, "whole, GIL on", "skipped", "has had the whole suite")
         return
     gil = "GIL off" if interpreter["free_threaded"] else "GIL on"
-    yield Run(interpreter, f"{'whole' if whole else 'quick'}, {gil}", ("-m", "pytest"), () if whole else QUICK)
-    if tuple(map(int, version.split(".")[:2])) < (3, 13):
+    suite = "quick" if full or interpreter["free_threaded"] or name == ends.newest else "core"
+    ordinary = "whole" if whole else suite
+    yield Run(interpreter, f"{ordinary}, {gil}", ("-m", "pytest"), SUITES[ordinary])
+    if feature_version(interpreter) < FIRST_INSIDE:
         reason = "datetime, which hypothesis and pytest import, loads there since 3.13 (see tests/isolated for 3.12)"
         yield Cell(name, version, INSIDE, "skipped", reason)
     elif interpreter["debug"]:
         yield Cell(name, version, INSIDE, "skipped", "as in the release build of that version")
+    elif not full and not interpreter["free_threaded"] and name not in (ends.newest, ends.oldest_inside):
+        yield Cell(name, version, INSIDE, "skipped", "between others that have it: with --full")
     else:
-        yield Run(interpreter, INSIDE, (str(ROOT / "tools" / "in_subinterpreter.py"),), QUICK)
+        inside = "quick" if full or name == ends.newest else "core"
+        yield Run(interpreter, f"{inside}, {INSIDE}", (str(ROOT / "tools" / "in_subinterpreter.py"),), SUITES[inside])
 
 
 def fill(planned: list[Run | Cell], jobs: int) -> list[Cell]:
@@ -184,30 +222,39 @@ def fill(planned: list[Run | Cell], jobs: int) -> list[Cell]:
 
 def _is_short(entry: Run | Cell) -> bool:
     """Short runs come last, so that the jobs end at about the same time."""
-    return entry.how == INSIDE
+    return entry.how.endswith(INSIDE)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="matrix", description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="the quick suite on all and inside all, not its core")
     parser.add_argument("--whole", metavar="NAME", default="", help="the whole suite on this one, or on all")
     parser.add_argument("--done", metavar="NAME", default="", help="not on this one: it has had the whole suite")
     parser.add_argument("--offline", action="store_true", help="only interpreters that are here or in the cache")
-    parser.add_argument("--jobs", type=int, metavar="N", help=f"runs at once; by default the CPUs, at most {MOST_JOBS}")
+    parser.add_argument("--jobs", type=int, metavar="N", help=f"runs at once; by default CPUs / 2, at most {MOST_JOBS}")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of tools/interpreters; by default all")
     options = parser.parse_args(arguments)
-    jobs = min(len(os.sched_getaffinity(0)), MOST_JOBS) if options.jobs is None else options.jobs
+    jobs = min(max(len(os.sched_getaffinity(0)) // 2, 1), MOST_JOBS) if options.jobs is None else options.jobs
     if jobs < 1:
         parser.error(f"--jobs {jobs}: at least one run must go on")
     chosen = interpreters(options.names, options.offline)
+    ends = Ends.of(chosen)
     planned = [
         entry
         for interpreter in chosen
         for entry in plan(
-            interpreter, options.whole in (interpreter["name"], "all"), interpreter["name"] == options.done
+            interpreter,
+            ends,
+            full=options.full,
+            whole=options.whole in (interpreter["name"], "all"),
+            done=interpreter["name"] == options.done,
         )
     ]
     begin = time.monotonic()
     table = fill(planned, jobs)
+    print("\nsuites:")
+    for name, options_of_pytest in SUITES.items():
+        print(f"  {name:<5} {' '.join(options_of_pytest) or 'every test'}")
     print(f"\n=== matrix: {time.monotonic() - begin:.0f} s, {jobs} at a time; below, seconds, and seconds of CPU")
     for cell in table:
         print(cell)

@@ -7,6 +7,7 @@ The machine may be busy, so it is the best of several tries that must be in time
 #    as-completed asyncio shutdown with map kernel-map prime_factors trial_divisions spin sleep http_get child-wait
 #    communicate child-with run run-talk run-deaf latency bandwidth probe compare-sequential compare-threads
 #    compare-native-threads compare-native compare-processes compare-asyncio
+# core: join kernel-join result wait asyncio map sleep child-wait compare-threads
 # alone: it takes times
 # stdout: in time
 # stdout: usable

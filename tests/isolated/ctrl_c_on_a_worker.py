@@ -5,6 +5,7 @@ a lock of Python, which only a signal to the main thread interrupts.
 """
 
 # cases: join result shutdown kernel-map prime_factors spin sleep http_get child-wait communicate latency bandwidth
+# core: join result sleep child-wait
 # alone: it takes times
 # stdout: in time
 

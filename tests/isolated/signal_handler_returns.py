@@ -6,6 +6,7 @@ end.
 
 # cases: join thread-result thread-exception kernel-join kernel-result result exception bare-future wait as-completed
 #    asyncio map kernel-map spin sleep http_get child-wait communicate run run-talk run-deaf latency bandwidth probe
+# core: join kernel-join result wait asyncio map sleep child-wait
 # stdout: handled, and not before its time
 
 import contextlib

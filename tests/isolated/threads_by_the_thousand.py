@@ -2,6 +2,7 @@
 
 # cases: python kernel
 # needs: 10000threads
+# core:
 # alone: it takes more of the machine than any other
 # stdout: alive at once: 10000
 # stdout: ended as asked: True

@@ -158,10 +158,7 @@ class Growth:
         self._warm_up()
         gc.collect()
         gc.freeze()  # what was there before is none of ours, and need not be looked through each time
-        try:
-            return self._measure()
-        finally:
-            gc.unfreeze()
+        return self._measure()
 
     def _measure(self) -> dict[str, float]:
         self._last = read(self._witnesses)

@@ -17,10 +17,15 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from conc import _core
 
 EXPORTING = ("conc", "conc.kernels", "conc.memory")
+
+# What annotations name that is imported when it is used: by conc.watching.timeline, which a watch begins with.
+LATE = {"Picture": "plot", "RawTimeline": "records", "Summary": "results"}
 
 
 @dataclass
@@ -113,7 +118,8 @@ def _led_to(annotated: object) -> list[tuple[str, type]]:
     """The classes of conc that the annotations of a class, or the return annotation of a function, name."""
     if isinstance(annotated, type) and not dataclasses.is_dataclass(annotated):
         return []
-    optional = {"pandas": types.SimpleNamespace(DataFrame=object)}
+    optional: dict[str, Any] = {"pandas": types.SimpleNamespace(DataFrame=object), "Any": Any, "Path": Path}
+    optional |= {name: getattr(importlib.import_module(f"conc.watching.{home}"), name) for name, home in LATE.items()}
     hints = typing.get_type_hints(annotated, localns=optional)
     wanted = list(hints.values()) if isinstance(annotated, type) else [hints.get("return")]
     classes = []

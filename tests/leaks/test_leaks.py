@@ -25,9 +25,18 @@ import conc
 SCENARIOS = list(TABLE)
 
 # seconds a round on slow builds, in processes of multiprocessing's and in the C core alone
-ALIKE_ON_ALL = ("comparison_of_processes", "memory_is_probed")
+ALIKE_ON_ALL = dict.fromkeys(("comparison_of_processes", "memory_is_probed"), pytest.mark.once)
+# seconds a round everywhere; Python that uses what other scenarios repeat by itself
+ON_TOP = dict.fromkeys(
+    (
+        *("comparison_of_an_event_loop", "comparison_of_threads", "comparison_fails", "comparison_is_interrupted"),
+        "commands_run",
+    ),
+    pytest.mark.newest,
+)
+MARKS = ALIKE_ON_ALL | ON_TOP
 REPEATED = [
-    pytest.param(scenario, id=scenario.name, marks=[pytest.mark.once] if scenario.name in ALIKE_ON_ALL else [])
+    pytest.param(scenario, id=scenario.name, marks=[MARKS[scenario.name]] if scenario.name in MARKS else [])
     for scenario in SCENARIOS
 ]
 
@@ -62,6 +71,10 @@ def test_every_public_name_has_a_scenario(record_property: pytest.RecordProperty
     uncovered = TABLE.uncovered(names)
     record_property("names_covered_by_leak_tests", f"{len(names) - len(uncovered)} of {len(names)}")
     assert uncovered == [], "write a scenario for these names in tests/leaks/scenarios_*.py"
+
+
+def test_marked_scenarios_exist() -> None:
+    assert MARKS.keys() <= {scenario.name for scenario in SCENARIOS}
 
 
 def test_a_name_without_a_scenario_is_reported() -> None:
