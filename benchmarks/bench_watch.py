@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import operator
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -78,16 +80,48 @@ def busy_threads(raw: RawTimeline, kind: str = "busy") -> set[int]:
     return {index for index, thread in enumerate(raw.threads) if thread.name.startswith(f"{kind} ")}
 
 
+WAKING = """
+#include <sys/prctl.h>
+#include <time.h>
+
+static int64_t now(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+int64_t wake_each_millisecond(int64_t times)
+{
+    int64_t begin = now(CLOCK_THREAD_CPUTIME_ID), due = now(CLOCK_MONOTONIC);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+    for (int64_t i = 0; i < times; i++) {
+        due += 1000000;
+        struct timespec ts = {due / 1000000000, due % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+    }
+    return now(CLOCK_THREAD_CPUTIME_ID) - begin;
+}
+"""
+"""The CPU time of a thread that is woken at 1 kHz, and does nothing: no watch can cost less."""
+
+
 def test_cost_of_eight_busy_threads(benchmark: Any) -> None:
-    found: dict[str, list[float]] = {"in Python code": [], "in native code": []}
+    """Beside the same threads, by turns: a thread that is only woken as often."""
+    wake = conc.compile_c(WAKING)
+    times = round(WATCHED_S / 0.001)
+    found: dict[str, tuple[list[float], list[float]]] = {"in Python code": ([], []), "in native code": ([], [])}
 
     def measure() -> None:
         for name, work in (("in Python code", in_python), ("in native code", without_the_gil)):
             with computing(8, work):
-                found[name].append(cpu_percent(watched(0.001)))
+                found[name][0].append(cpu_percent(watched(0.001)))
+                waking = conc.Thread(target=wake, args=(times,))
+                waking.start()
+                found[name][1].append(100 * waking.result() / (1e6 * times))
 
     benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
-    for name, shares in found.items():
+    for name, (shares, bare) in found.items():
         alone(
             benchmark,
             f"CPU time of a watch at 1 kHz over 8 busy threads {name}",
@@ -95,6 +129,13 @@ def test_cost_of_eight_busy_threads(benchmark: Any) -> None:
             "% of a core",
             how=f"{ROUNDS} watches of {WATCHED_S:g} s",
             target=Target("at most", 3, "% of a core"),
+        )
+        alone(
+            benchmark,
+            f"CPU time of a thread that is woken at 1 kHz and does nothing, beside 8 busy threads {name}",
+            bare,
+            "% of a core",
+            how=f"{ROUNDS} times {WATCHED_S:g} s",
         )
 
 
@@ -182,6 +223,45 @@ def test_throughput_of_a_watched_program(benchmark: Any) -> None:
     )
     alone(benchmark, "a watch's begin", begins_ms, "ms", how=f"{rounds} watches")
     alone(benchmark, "a watch's end", ends_ms, "ms", how=f"{rounds} watches of {unwatched_s[0]:.2g} s")
+
+
+FIRST_WATCH = """
+import threading, time
+import conc
+over = False
+def compute():
+    while not over:
+        pass
+threads = [threading.Thread(target=compute) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for _ in range(2):
+    before = time.perf_counter()
+    with conc.watch():
+        inside = time.perf_counter()
+        time.sleep(0.1)
+        end = time.perf_counter()
+    print(1e3 * (inside - before), 1e3 * (time.perf_counter() - end))
+over = True
+"""
+
+
+def test_a_first_watch_beside_threads_that_want_the_gil(benchmark: Any) -> None:
+    """A fresh process each: what the first watch imports, and how often it gives up the GIL. Then the second watch."""
+    taken: list[list[float]] = []
+
+    def measure() -> None:
+        done = subprocess.run([sys.executable, "-c", FIRST_WATCH], check=True, stdout=subprocess.PIPE)
+        taken.append([float(word) for word in done.stdout.split()])
+
+    benchmark.pedantic(measure, rounds=ROUNDS, iterations=1)
+    names = [
+        f"{which} watch beside 8 GIL-bound threads: {what}"
+        for which in ("first", "second")
+        for what in ("begin", "end")
+    ]
+    for name, values in zip(names, zip(*taken, strict=True), strict=True):
+        alone(benchmark, name, list(values), "ms", how=f"{ROUNDS} fresh processes")
 
 
 def share_of_gil_waits(raw: RawTimeline, kind: str) -> float:

@@ -37,7 +37,9 @@ class Quartiles:
 
 
 def quartiles(samples: Sequence[float]) -> Quartiles:
-    """Of at least two samples, interpolated between them."""
+    """Interpolated between the samples; one alone is all three."""
+    if len(samples) == 1:
+        return Quartiles(samples[0], samples[0], samples[0])
     low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
     return Quartiles(low, median, high)
 
