@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Any, cast
 
 from conc import _core
@@ -166,6 +167,11 @@ def release_current_thread() -> None:
 def known_threads() -> list[threading.Thread]:
     """threading.enumerate() without its lock, which a thread that is stuck may hold."""
     return list(_private._active.values())
+
+
+def threads_are_native() -> bool:
+    """Whether a thread of threading's is one: gevent and eventlet replace what it is."""
+    return isinstance(getattr(_private, _STARTER_NAME), BuiltinFunctionType)
 
 
 def threads_allowed() -> bool:

@@ -20,6 +20,7 @@ SOURCES = [
     "tests/c/gil_truth.c",
     "csrc/watch/gil.c",
     "csrc/base/alloc.c",
+    "csrc/os/linux/loaded.c",
     "csrc/os/linux/process_memory.c",
     "csrc/os/posix/clock.c",
 ]
@@ -30,21 +31,6 @@ class Tally(ctypes.Structure):
     """What became of samples."""
 
     _fields_ = [(name, ctypes.c_int64) for name in ("right", "wrong", "unknown", "free", "uncounted")]
-
-
-class Watch(ctypes.Structure):
-    """What an observer at an even pace saw: samples, how many found the GIL locked, its CPU time, by whom."""
-
-    class Holder(ctypes.Structure):
-        """One thread."""
-
-        _fields_ = [("tid", ctypes.c_int64), ("samples", ctypes.c_int64)]
-
-    _fields_ = [
-        ("stop", ctypes.c_int),
-        *((name, ctypes.c_int64) for name in ("samples", "locked", "cpu_ns")),
-        ("holders", Holder * 16),
-    ]
 
 
 @dataclass(frozen=True)
@@ -71,10 +57,6 @@ class Truth:
             self.detached.truth_sample(layout(), ctypes.c_int(count), ctypes.c_int64(interval_ns), ctypes.byref(tally))
         )
         return tally
-
-    def watch(self, interval_ns: int, into: Watch) -> None:
-        """Samples until `into.stop` is set, without the GIL."""
-        self._check(self.detached.truth_watch(layout(), ctypes.c_int64(interval_ns), ctypes.byref(into)))
 
     def cost_ns(self, count: int) -> float:
         """What one read takes, of so many."""

@@ -17,6 +17,8 @@ import pytest
 from conc import Timeline
 from conc.cli import main
 
+pytestmark = pytest.mark.newest  # Python on top of the C module
+
 WATCH = [sys.executable, "-m", "conc", "watch"]
 
 THREADS = """
@@ -141,12 +143,28 @@ def test_a_fork_of_the_script_says_nothing_of_the_watch(tmp_path: Path) -> None:
 
 
 def test_children_are_rows(tmp_path: Path) -> None:
-    text = "import subprocess; subprocess.run(['sleep', '0.2'])"
+    # the child lives until the thread that watches it has begun, beside the one that watches the script
+    text = """
+import os, subprocess, time
+def samplers():
+    names = []
+    for tid in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{tid}/comm") as file:
+                names.append(file.read())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return names.count("conc-watch\\n")
+child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+while samplers() < 2:
+    time.sleep(0.001)
+child.communicate()
+"""
     (tmp_path / "script.py").write_text(text, encoding="utf-8")
     done = run("--children", "--json", "w.json", "script.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = [process.name for process in Timeline.from_json(tmp_path / "w.json").raw.processes]
-    assert names == ["script.py", "sleep"]
+    assert names == ["script.py", "cat"]
 
 
 def test_the_watch_of_a_script_may_end_before_it(tmp_path: Path) -> None:

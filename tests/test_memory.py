@@ -256,7 +256,15 @@ def test_bandwidth_counts_what_the_kernel_declares(kernel: str) -> None:
 def test_bandwidth_by_all_cpus() -> None:
     figure = conc.memory.bandwidth("read", samples=3)
     assert set(figure.cpus) == os.sched_getaffinity(0)
-    assert figure.n >= 3 or figure.discarded
+    late = "the time was over" in (figure.reason or "") or "in time" in (figure.reason or "")
+    assert late or figure.n >= 3 or figure.discarded
+    assert figure.n + figure.discarded <= 6
+
+
+def test_a_figure_says_when_its_time_was_over_before_its_samples_were_taken() -> None:
+    figure = conc.memory.bandwidth("read", threads=1, size=4 << 20, samples=100_000, timeout=1.0)
+    assert 0 < figure.n + figure.discarded < 100_000
+    assert f"the time was over after {figure.n + figure.discarded} samples" in (figure.reason or "")
 
 
 def test_deadline_without_a_sample_gives_a_reason_and_no_figure() -> None:

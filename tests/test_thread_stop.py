@@ -192,11 +192,13 @@ def test_one_that_is_swallowed_comes_again_when_it_is_asked_for_again() -> None:
         return "went through all of them"
 
     thread = started(target)
-    inside.wait()
     for _ in range(2):
+        assert inside.wait(PATIENT_S)  # in the try once more: else it could come while the last one is handled
+        inside.clear()
         report = thread.stop(0)
         assert not report.ended
         assert caught.get(timeout=PATIENT_S)
+    assert inside.wait(PATIENT_S)
     assert thread.is_alive()
     assert thread.stop(PATIENT_S).ended
     assert thread.result() == "went through all of them"

@@ -44,6 +44,9 @@ class Machine:
     images: dict[int, object] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
+    executes_meanwhile: set[int] = field(default_factory=set)
+    replaced_meanwhile: dict[int, int] = field(default_factory=dict)
+    """By what begins next: number -> when the next process with it began."""
     clock: itertools.count[int] = field(default_factory=lambda: itertools.count(0, MS))
 
     def start(self, pid: int, parent: int, ticks: int = 1) -> None:
@@ -67,7 +70,12 @@ class Machine:
         if pid in self.refused:
             return None
         self.begun.append(pid)
-        return Part(self, pid, next(self.clock), count)
+        part = Part(self, pid, next(self.clock), count, self.images.get(pid, "first"))
+        if pid in self.executes_meanwhile:
+            self.images[pid] = "program"
+        if pid in self.replaced_meanwhile:
+            self.ticks[pid] = self.replaced_meanwhile.pop(pid)
+        return part
 
 
 @dataclass
@@ -76,6 +84,7 @@ class Part:
     pid: int
     begin_ns: int
     count: int
+    first_image: object
 
     @property
     def watcher_id(self) -> int:
@@ -118,6 +127,43 @@ def test_one_that_ends_is_kept_and_its_number_may_be_anothers() -> None:
     assert pids(family) == [2, 2]
 
 
+def test_a_program_that_is_executed_while_the_watch_begins_is_watched_anew() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.executes_meanwhile.add(2)
+    family = machine.family()
+    for _ in range(3):
+        family._look()
+    assert machine.begun == [2, 2]
+    assert pids(family) == [2]
+
+
+def test_a_watch_that_began_with_the_next_one_of_its_number_is_not_its() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.replaced_meanwhile[2] = 9
+    family = machine.family()
+    family._look()
+    assert pids(family) == []
+    family._look()
+    assert machine.begun == [2, 2]
+    [raw] = family.stop()[0]
+    assert [thread.end_ns for thread in raw.threads] == [None]
+
+
+def test_a_program_whose_number_is_anothers_when_it_is_watched_anew_has_ended() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    family = machine.family()
+    family._look()
+    machine.images[2] = "program"
+    machine.replaced_meanwhile[2] = 9
+    family._look()
+    [raw] = family.stop()[0]
+    assert machine.begun == [2, 2]
+    assert [thread.end_ns for thread in raw.threads] == [raw.end_ns]
+
+
 def test_what_it_was_before_it_executed_its_program_is_no_row() -> None:
     machine = Machine()
     machine.start(2, parent=1)
@@ -141,6 +187,28 @@ def test_one_that_did_something_else_for_long_is_two_rows() -> None:
     assert pids(family) == [2, 2]
 
 
+def test_a_program_that_could_not_be_watched_at_once_is_watched_by_the_next_look() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    errors: list[Exception] = []
+
+    def begin(pid: int, count: int) -> Part | None:
+        if errors:
+            raise errors.pop()
+        return machine.begin(pid, count)
+
+    family = Family(1, begin, children_of=lambda pid: machine.children.get(pid, []), start_ticks_of=machine.ticks.get)
+    family._look()
+    machine.images[2] = "program"
+    errors.append(MemoryError())
+    family._look()
+    assert machine.begun == [2]
+    family._look()
+    family._look()
+    assert machine.begun == [2, 2]
+    assert pids(family) == [2]
+
+
 def test_one_that_is_gone_before_it_is_watched_is_looked_for_again() -> None:
     machine = Machine()
     machine.start(2, parent=1)
@@ -150,6 +218,18 @@ def test_one_that_is_gone_before_it_is_watched_is_looked_for_again() -> None:
     machine.refused.clear()
     family._look()
     assert pids(family) == [2]
+    assert family.stop()[2] == []
+
+
+def test_one_that_is_gone_before_it_is_watched_is_told_of() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    machine.refused.add(2)
+    family = machine.family()
+    family._look()
+    machine.end(2)
+    family._look()
+    assert family.stop() == ([], {}, ["processes that ended before they were watched, or could not be: 1"])
 
 
 def test_there_is_a_bound_and_it_is_said() -> None:
@@ -174,7 +254,9 @@ def test_where_children_are_not_listed_it_is_said() -> None:
     assert family.stop() == ([], {"children": "children cannot be listed here: Function not implemented"}, [])
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Too many open files"), MemoryError(), RuntimeError("can't allocate lock")]
+)
 def test_a_look_that_fails_is_made_up_for(error: Exception) -> None:
     machine = Machine()
     machine.start(2, parent=1)
@@ -200,6 +282,16 @@ def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -
     family._look()
     assert family._period_s == pytest.approx(10.0)
     assert "each 10 s at times" in family.stop()[2][0]
+
+
+def test_who_ends_after_the_last_look_has_ended() -> None:
+    machine = Machine()
+    machine.start(2, parent=1)
+    family = machine.family()
+    family._look()
+    machine.end(2)
+    [raw] = family.stop()[0]
+    assert [thread.end_ns for thread in raw.threads] == [raw.end_ns]
 
 
 def test_who_is_gone_has_ended_although_no_look_of_its_watch_saw_the_end() -> None:

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from threads_support import HAS_GIL, until
@@ -246,7 +248,7 @@ def test_a_kernel_that_does_not_tell_of_system_calls_is_not_an_error(monkeypatch
 )
 def test_what_a_process_is_called(monkeypatch: pytest.MonkeyPatch, words: list[str], name: str) -> None:
     line = "\0".join(words).encode() + b"\0"
-    monkeypatch.setattr(other.Path, "read_bytes", lambda _self: line)
+    monkeypatch.setattr(other, "content", lambda _path: line)
     assert other.program_name(7) == name
 
 
@@ -287,13 +289,33 @@ def test_the_image_changes_with_the_program() -> None:
             process.kill()
 
 
+def as_child(seen: Watch, pid: int) -> Any:
+    """What the watch knows of the child by now; None: nothing."""
+    assert seen._seen is not None
+    assert seen._seen._family is not None
+    return next((child for key, child in list(seen._seen._family._alive.items()) if key[0] == pid), None)
+
+
+def python_is_seen(seen: Watch, pid: int) -> bool:
+    child = as_child(seen, pid)
+    return child is not None and child.part is not None and child.part._layout is not None
+
+
+def program_is_seen(seen: Watch, pid: int) -> bool:
+    """The one that it runs now."""
+    child = as_child(seen, pid)
+    return child is not None and child.image is not None and child.image[0] == other._program_identity(pid)
+
+
 def test_children_are_rows_from_begin_to_end() -> None:
     with watch(children=True) as seen:
         with python_that_stays() as process:
-            until(lambda: process.pid in _core.process_children(os.getpid()), "it is a child")
-            threading.Event().wait(0.1)
-        brief = subprocess.run(["sleep", "0.1"], check=True)
-    assert brief.returncode == 0
+            until(lambda: python_is_seen(seen, process.pid), "it is a child that runs Python")
+        with subprocess.Popen(["sleep", "1000"]) as brief:
+            name = Path(f"/proc/{brief.pid}/comm")
+            until(lambda: name.read_text(encoding="ascii") == "sleep\n", "it has executed its program")
+            until(lambda: program_is_seen(seen, brief.pid), "that is seen")
+            brief.kill()
     raw = seen.raw
     by_pid = {own.pid: index for index, own in enumerate(raw.processes)}
     assert raw.processes[0].pid == os.getpid()

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threads_support import LONG_S, hold_gil, started, until
 
+import conc
 from conc import _core, kernels
 from conc.watching import places
 from conc.watching.places import Look, PlaceSampler, Taken, as_places, look_here
@@ -228,6 +229,14 @@ def test_a_look_that_fails_is_one_look_less(error: type[Exception]) -> None:
     looks, _, notes = sampler.stop()
     assert looks
     assert "1 looks at lines of Python failed" in notes
+
+
+def test_a_thread_that_found_no_memory_to_begin_with_is_noted() -> None:
+    sampler = PlaceSampler(look_here(), 0.001)
+    sampler._thread = conc.Thread(target=pow, args=(2, 10))  # it never comes to look
+    sampler.start()
+    assert "1 looks at lines of Python failed" in sampler.stop().notes
+    assert "1 looks at lines of Python failed" in sampler.stop().notes
 
 
 def test_where_cpython_would_crash_none_are_taken_and_why(monkeypatch: pytest.MonkeyPatch) -> None:

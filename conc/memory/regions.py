@@ -150,8 +150,9 @@ class LatencyCell:
             self._reason = f"placing {size_text(self.region.arena.size)} and linking took longer than {timeout_s:.3g} s"
             return
         start = time.monotonic()
-        self._raw += self.region.arena.chase(slot, self.cpu, wanted, most, whole_lap, _until(deadline))
-        self._reason = None
+        taken = self.region.arena.chase(slot, self.cpu, wanted, most, whole_lap, _until(deadline))
+        self._raw += taken
+        self._reason = _late(self._raw, len(taken), wanted, most)
         self.cost_s = time.monotonic() - start
 
     def result(self) -> Latency:
@@ -174,7 +175,7 @@ class LatencyCell:
             size_bytes=self.size,
             cpu=self.cpu,
             node=self.region.node,
-            reason=self.region.reason or self._reason or note,
+            reason=self.region.reason or _joined(self._reason, note),
         )
 
 
@@ -187,6 +188,7 @@ class BandwidthCell:
         self.cpus = tuple(cpus)
         self.cost_s: float | None = None
         self._raw: list[RawSample] = []
+        self._reason: str | None = None
         self._note = _cache_note(region.arena.size, cached)
         self._row = next(row for row in _core.stream_kernels() if row[0] == kernel)
 
@@ -218,7 +220,9 @@ class BandwidthCell:
         if self.region.reason is not None:
             return
         start = time.monotonic()
-        self._raw += self.region.arena.stream(self.kernel, self.cpus, wanted, most, _until(deadline))
+        taken = self.region.arena.stream(self.kernel, self.cpus, wanted, most, _until(deadline))
+        self._raw += taken
+        self._reason = _late(self._raw, len(taken), wanted, most)
         if self.region.placement is None and self._raw:
             self.region.verify()
         self.cost_s = time.monotonic() - start
@@ -250,7 +254,7 @@ class BandwidthCell:
             size_bytes=self.region.arena.size,
             counted_bytes=read + written,
             bus_bytes=read + 2 * written,
-            reason=self.region.reason or "; ".join(text for text in (note, self._note) if text) or None,
+            reason=self.region.reason or _joined(self._reason, note, self._note),
         )
 
 
@@ -267,11 +271,26 @@ def _until(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.0)
 
 
+def _quiet(raw: list[RawSample]) -> list[float]:
+    return [value for value, involuntary, steal in raw if involuntary <= 0 and steal <= 0]
+
+
+def _late(raw: list[RawSample], taken: int, wanted: int, most: int) -> str | None:
+    """Why there are fewer than `wanted`, when the last visit had to end before it had `taken` as many as it may."""
+    if not raw or taken == most or len(_quiet(raw)) >= wanted:
+        return None
+    return f"the time was over after {len(raw)} samples"
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None
+
+
 def _settle(raw: list[RawSample]) -> tuple[list[float], int, str | None]:
     """The samples to use, how many disturbed ones are left out, and what is weak about that."""
     if not raw:
         return [], 0, "no sample could be taken in time"
-    quiet = [value for value, involuntary, steal in raw if involuntary <= 0 and steal <= 0]
+    quiet = _quiet(raw)
     if len(quiet) >= FEWEST_QUIET or len(quiet) == len(raw):
         return quiet, len(raw) - len(quiet), None
     note = f"{len(raw) - len(quiet)} of {len(raw)} samples were disturbed and are kept: too few were not"

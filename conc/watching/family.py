@@ -41,6 +41,10 @@ class Part(Protocol):
     def watcher_id(self) -> int:
         """Native id of the thread of ours that watches it."""
 
+    @property
+    def first_image(self) -> object:
+        """image() when it began, or before."""
+
     def image(self) -> object:
         """What the process runs now: equal as long as it is the same program. None: it has ended."""
 
@@ -55,6 +59,7 @@ class _Child:
         self.part: Part | None = part
         self.image = image
         self.began_s = now_s
+        self.begins_anew = False
         self.done: list[tuple[int, RawTimeline]] = []
 
     def finish_part(self) -> None:
@@ -104,8 +109,9 @@ class Family(PeriodicLooker):
         self._alive: dict[tuple[int, int], _Child] = {}
         self._ended: list[_Child] = []
         self._left_out: set[tuple[int, int]] = set()
+        self._missed: set[tuple[int, int]] = set()  # not watched, and there at the last look
+        self._lost = 0  # of those, how many had ended by the next
         self._unknown: str | None = None
-        self._failed = 0
 
     def start(self) -> None:
         """Watch those that there are, and go on in a thread."""
@@ -115,8 +121,11 @@ class Family(PeriodicLooker):
     def stop(self) -> tuple[list[RawTimeline], dict[str, str], list[str]]:
         """End: what each process did, what is not known and why, and notes."""
         self._join()
-        for child in self._alive.values():
-            child.finish_part()
+        for key, child in self._alive.items():
+            if self._is_gone(key):
+                child.has_ended()  # since the last look
+            else:
+                child.finish_part()
         family = [*self._ended, *self._alive.values()]
         self._alive.clear()
         unknown = {} if self._unknown is None else {"children": self._unknown}
@@ -126,7 +135,7 @@ class Family(PeriodicLooker):
     def _look(self) -> None:
         try:
             self._look_for_all()
-        except (MemoryError, OSError):
+        except (MemoryError, OSError, RuntimeError):  # RuntimeError: no memory for a lock
             self._failed += 1  # one look less; the next one finds what this one has missed
 
     def _look_for_all(self) -> None:
@@ -134,12 +143,15 @@ class Family(PeriodicLooker):
         found = self._descendants()
         self._period_s = max(self._asked_s, (time.thread_time() - began_s) / SHARE)
         self._slowest_s = max(self._slowest_s, self._period_s)
+        self._lost += len(self._missed - found)
+        self._missed &= found
         for key, child in list(self._alive.items()):
             if key not in found:
                 child.has_ended()
-                self._ended.append(self._alive.pop(key))
+                self._ended.append(child)
+                del self._alive[key]
             elif now_s - child.began_s < _SETTLING_S:
-                self._look_at_image(key[0], child)
+                self._look_at_image(key, child)
         for key in sorted(found - self._alive.keys() - self._left_out, key=lambda key: (key[1], key[0])):
             self._add(key, now_s)
 
@@ -164,30 +176,50 @@ class Family(PeriodicLooker):
         if len(self._alive) + len(self._ended) >= self._most:
             self._left_out.add(key)
             return
-        part = self._begin_part(key[0])
-        if part is not None:
-            self._alive[key] = _Child(part, part.image(), now_s)
+        part = self._begin_part(key)
+        if part is None:
+            self._missed.add(key)
+        else:
+            self._missed.discard(key)
+            self._alive[key] = _Child(part, part.first_image, now_s)
 
-    def _begin_part(self, pid: int) -> Part | None:
+    def _begin_part(self, key: tuple[int, int]) -> Part | None:
+        """None: it is gone, and perhaps another one has its id by now."""
+        pid, ticks = key
         part = self._begin(pid, len(self._alive))
-        if part is not None:
-            self.watchers.add(part.watcher_id)
-        return part
+        if part is None:
+            return None
+        self.watchers.add(part.watcher_id)
+        if self._start_ticks_of(pid) in (ticks, None):
+            return part
+        part.end()  # what it has seen is the other one's, which the next look finds
+        return None
 
-    def _look_at_image(self, pid: int, child: _Child) -> None:
-        if child.part is None:
-            return
-        image = child.part.image()
-        if image is None or image == child.image:
-            return
-        child.finish_part()
-        child.part = self._begin_part(pid)
-        child.image = None if child.part is None else child.part.image()
+    def _is_gone(self, key: tuple[int, int]) -> bool:
+        pid, ticks = key
+        try:
+            return self._start_ticks_of(pid) != ticks
+        except OSError:
+            return False  # not known
+
+    def _look_at_image(self, key: tuple[int, int], child: _Child) -> None:
+        if child.part is not None:
+            image = child.part.image()
+            if image is None or image == child.image:
+                return
+            child.finish_part()
+            child.begins_anew = True
+        if child.begins_anew:
+            child.part = self._begin_part(key)
+            child.begins_anew = False  # unless that failed: the next look tries it again
+            child.image = None if child.part is None else child.part.first_image
 
     def _notes(self) -> list[str]:
         notes = []
         if self._failed:
             notes.append(f"{self._failed} looks for children failed: memory, threads or descriptors were lacking")
+        if missed := self._lost + len(self._missed):
+            notes.append(f"processes that ended before they were watched, or could not be: {missed}")
         if self._left_out:
             notes.append(f"{len(self._left_out)} processes were not watched: {self._most} are the most")
         if self._slowest_s > 2 * self._asked_s:

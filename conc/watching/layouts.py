@@ -13,11 +13,11 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from conc import _core
 from conc.watching import permission
 from conc.watching.elf import Elf, ElfError, read_elf
+from conc.watching.proc_file import content
 
 _HEAD_BYTES = 256
 _COOKIE = b"xdebugpy"
@@ -90,7 +90,7 @@ def find_layout(pid: int) -> ProcessLayout:
         UnknownLayout: it runs no CPython, or one whose structures are not known here.
     """
     with _explained(pid):
-        mappings = parse_maps(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="surrogateescape"))
+        mappings = parse_maps(content(f"/proc/{pid}/maps").decode(errors="surrogateescape"))
         if not mappings:
             raise UnknownLayout(f"process {pid} has no memory: it has ended, or it is the kernel's")
         reasons = []
@@ -125,7 +125,7 @@ def _open_file(pid: int, part: Mapping) -> Elf:
         except OSError as failed:
             error = failed
     assert error is not None
-    if error.errno == errno.ENOENT and Path(f"/proc/{pid}").exists():
+    if error.errno == errno.ENOENT and os.path.exists(f"/proc/{pid}"):
         raise UnknownLayout("the file is deleted, and reading it all the same takes root") from error
     raise error
 
@@ -180,7 +180,7 @@ def _explained(pid: int) -> Iterator[None]:
             error.errno, f"reading process {pid} takes the right to trace it: {permission.trace_refusal(pid)}"
         ) from error
     except OSError as error:
-        if not Path(f"/proc/{pid}").exists():
+        if not os.path.exists(f"/proc/{pid}"):
             raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended") from error
         if error.errno == errno.EFAULT:
             raise UnknownLayout(f"process {pid} has no interpreter where its files say: {error}") from error

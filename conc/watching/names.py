@@ -12,10 +12,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
-from typing import Any, cast
 
-_private = cast(Any, threading)
+from conc.watching.locked import call_locked
+
+TYPE_CHECKING = False  # typing's own is a module more, in the way of a watch that begins
+if TYPE_CHECKING:
+    from typing import Any
+
+_private: Any = threading
 _BEGIN_NAME = "_set_native_id"
 
 # How many names one watch keeps: as many as the sampler keeps threads.
@@ -36,7 +40,7 @@ class ThreadNames:
     """The names that a watch has come upon, by thread id and time, since ids are given anew."""
 
     def __init__(self) -> None:
-        self._known: dict[int, deque[tuple[int, str, bool]]] = {}
+        self._known: dict[int, list[tuple[int, str, bool]]] = {}
         self._count = 0
         self.over = False  # nobody wants more of them
 
@@ -45,7 +49,7 @@ class ThreadNames:
         tid = _tid_of(thread)
         if tid is None or self._count == _MOST_NAMES:
             return
-        self._known.setdefault(tid, deque()).append((time_ns, thread.name, begins))
+        self._known.setdefault(tid, []).append((time_ns, thread.name, begins))
         self._count += 1
 
     def note_living(self, time_ns: int) -> list[int]:
@@ -55,19 +59,25 @@ class ThreadNames:
             self.note(thread, time_ns)
         return [tid for tid in map(_tid_of, living) if tid is not None]
 
+    def copy(self) -> ThreadNames:
+        """The same names once more, to be taken."""
+        copied = ThreadNames()
+        copied._known = {tid: notes.copy() for tid, notes in self._known.items()}
+        return copied
+
     def take_name(self, tid: int, begin_ns: int, end_ns: int) -> str | None:
         """The last name of the thread that had this id, and was first seen and first missed at these times.
 
         To be asked once for each that had it, in their order: the next one may have begun before this one was missed.
         """
-        notes = self._known.get(tid, deque())
+        notes = self._known.get(tid, [])
         own = None
         while notes and notes[0][0] <= end_ns:
             time_ns, name, begins = notes[0]
             if begins and own is not None and time_ns > begin_ns:
                 break
             own = name
-            notes.popleft()
+            del notes[0]
         return own
 
 
@@ -75,29 +85,33 @@ class _Wrapped:
     """The wrapper of threading's method, while there are those who want names."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.forked = False
         self._wanted: list[ThreadNames] = []  # replaced, never changed: threads read it without the lock
         self._original: Any = None
         self._wrapper: Any = None
 
     def add(self, names: ThreadNames) -> None:
-        with self._lock:
-            if not self._wanted:
-                self._wrap()
-            self._wanted = [*(one for one in self._wanted if not one.over), names]
+        call_locked(self._lock, self._add_locked, names)
 
     def remove(self, names: ThreadNames) -> None:
         names.over = True  # without memory for what follows it is left out the next time
-        with self._lock:
-            self._wanted = [one for one in self._wanted if not one.over]
-            if not self._wanted:
-                self._unwrap()
+        call_locked(self._lock, self._forget_those_that_are_over)
 
     def after_fork(self) -> None:
         """In the child, where the thread that held the lock may not exist."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.forked = True
+
+    def _add_locked(self, names: ThreadNames) -> None:
+        if not self._wanted:
+            self._wrap()
+        self._wanted = [*(one for one in self._wanted if not one.over), names]
+
+    def _forget_those_that_are_over(self) -> None:
+        self._wanted = [one for one in self._wanted if not one.over]
+        if not self._wanted:
+            self._unwrap()
 
     def _wrap(self) -> None:
         original = _private.Thread.__dict__.get(_BEGIN_NAME)

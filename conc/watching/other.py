@@ -7,12 +7,12 @@ import os
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from conc import _core
 from conc.watching import permission, reading
 from conc.watching.layouts import ProcessLayout, UnknownLayout, find_layout
 from conc.watching.names import ThreadNames
+from conc.watching.proc_file import content
 from conc.watching.records import RawProcess, RawTimeline
 
 _SECOND_LOOK_NS = 40_000_000
@@ -44,7 +44,7 @@ def check_may_be_watched(pid: int) -> None:
 
 
 class OtherProcess:
-    """One other process, watched from the moment at which this is made until end(), as far as the system lets us."""
+    """One other process, watched from the moment at which this is made until stop(), as far as the system lets us."""
 
     def __init__(self, pid: int, interval_ns: int, descriptors: int) -> None:
         """Begin.
@@ -57,6 +57,8 @@ class OtherProcess:
         if ticks is None:
             raise ProcessLookupError(f"process {pid} has ended")
         self.pid = pid
+        self.first_image: object = (_program_identity(pid), False)
+        """image() before anything else was asked of the process: it may execute another program meanwhile."""
         self.begin_ns = time.monotonic_ns()
         self._start_ticks = ticks
         self._name = program_name(pid)
@@ -96,22 +98,29 @@ class OtherProcess:
     def abandon(self) -> None:
         """Nobody wants to know any more what was seen. The sampler ends with this object."""
 
+    def stop(self) -> None:
+        """End the watch."""
+        self._seen = self.end()
+
+    def timeline(self) -> RawTimeline:
+        """What was seen, of one that was stopped."""
+        return self._seen
+
     def end(self) -> RawTimeline:
         """End the watch: what was seen."""
         self._watcher.stop()
         if not self.has_ended():
             self._name = program_name(self.pid)
         process = RawProcess(self.pid, self._name, self._gil_is_on, self.version)
-        raw = reading.timeline_of(
-            self._watcher.take(), ThreadNames(), process, {} if self._blind is None else {"gil": self._blind}
-        )
+        blind = {} if self._blind is None else {"gil": self._blind}
+        raw = reading.timeline_of(self._watcher.take(), ThreadNames(), process, blind, self._cpus)
         unknown = dict(raw.unknown)
         if self._blind is None and self.has_ended():
             unknown.pop("gil", None)  # it could not be read any more
         if "syscall" in unknown:
             # What the system refused is its own word; what can be done about it is ours.
             unknown["syscall"] += f": {permission.trace_refusal(self.pid)}"
-        return replace(raw, unknown=unknown, cpus=self._cpus)
+        return replace(raw, unknown=unknown)
 
 
 def _cpus_of(pid: int) -> int | None:
@@ -145,7 +154,7 @@ def _gil_is_on(layout: ProcessLayout) -> bool | None:
 def _program_identity(pid: int) -> object:
     """What differs when a process executes another program: the addresses that the kernel gives to each anew."""
     try:
-        return Path(f"/proc/{pid}/auxv").read_bytes()
+        return content(f"/proc/{pid}/auxv")
     except OSError:
         return None
 
@@ -153,7 +162,7 @@ def _program_identity(pid: int) -> object:
 def program_name(pid: int) -> str:
     """What a process is called: its script or module when it is a Python, else its program."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        words = content(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")
     except OSError:
         words = [""]
     program = os.path.basename(words[0])

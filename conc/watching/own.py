@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 
 from conc import _core
-from conc.gil import gil_enabled
-from conc.watching import reading
 from conc.watching.names import ThreadNames, want_names, want_names_no_more
-from conc.watching.records import RawProcess, RawTimeline
+
+TYPE_CHECKING = False  # typing's own is a module more, in the way of a watch that begins
+if TYPE_CHECKING:
+    from conc.watching.records import RawTimeline
 
 
 class OwnProcess:
-    """This process, watched from the moment at which this is made until end()."""
+    """This process, watched from the moment at which this is made until stop()."""
 
     def __init__(self, interval_ns: int, descriptors: int) -> None:
         """Begin.
@@ -38,12 +38,22 @@ class OwnProcess:
         """Nobody wants to know any more what was seen. The sampler ends with this object."""
         want_names_no_more(self._names)
 
-    def end(self) -> RawTimeline:
-        """End the watch: what was seen."""
+    def stop(self) -> None:
+        """End the watch."""
         want_names_no_more(self._names)
         self._names.note_living(time.monotonic_ns())
         self._watcher.stop()
-        return reading.timeline_of(self._watcher.take(), self._names, own_process(), self._blind)
+        self._process = os.getpid(), _program_name(), _gil_is_on()
+
+    def timeline(self) -> RawTimeline:
+        """What was seen, of one that was stopped."""
+        from conc.cpus import cpu_count
+        from conc.watching import reading
+        from conc.watching.records import RawProcess
+
+        pid, name, gil = self._process
+        process = RawProcess(pid=pid, name=name, gil=gil, python=sys.version.split()[0])
+        return reading.timeline_of(self._watcher.take(), self._names.copy(), process, self._blind, cpu_count())
 
 
 def _gil_layout() -> tuple[bytes | None, dict[str, str]]:
@@ -57,12 +67,12 @@ def _gil_layout() -> tuple[bytes | None, dict[str, str]]:
     return None, {"gil": f"{layout}; and where threads wait for it could not be seen either: {learned}"}
 
 
-def own_process() -> RawProcess:
-    """This process, as a timeline names it."""
+def _program_name() -> str:
     program = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
-    return RawProcess(
-        pid=os.getpid(),
-        name=program if program not in ("", "-c", "-m") else "python",
-        gil=gil_enabled(),
-        python=platform.python_version(),
-    )
+    return program if program not in ("", "-c", "-m") else "python"
+
+
+def _gil_is_on() -> bool:
+    """What conc.gil.gil_enabled() says, whose module takes more to import than a watch to end."""
+    ask = getattr(sys, "_is_gil_enabled", None)
+    return ask is None or bool(ask())

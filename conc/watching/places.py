@@ -90,7 +90,6 @@ class PlaceSampler(PeriodicLooker):
         self._count = 0
         self._stacks: dict[Stack, Stack] = {}  # equal stacks are kept once
         self._cost_ns = 0
-        self._failed = 0
         self._thinned = False
 
     def stop(self) -> Looks:

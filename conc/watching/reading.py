@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from conc.cpus import cpu_count
 from conc.watching.names import ThreadNames
 from conc.watching.records import (
     Held,
@@ -26,6 +25,7 @@ _T = TypeVar("_T")
 # What is not seen where a file of /proc is refused, and what that means for the timeline.
 _LOST = {
     "threads": "the threads cannot be listed: only those that threading knew when the watch began are watched",
+    "clock": "threads' CPU clocks are not told: their CPU times are left to schedstat, some ms behind while they run",
     "gil": "the GIL cannot be read",
     "syscall": "system calls are not told: why a thread waits is not known, and so neither who waits for the GIL",
     "schedstat": "run delays are not told: RUNNABLE is what was seen at the looks alone",
@@ -40,9 +40,9 @@ _LATE_SHARE = 0.1
 
 
 def timeline_of(
-    taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: Mapping[str, str]
+    taken: Mapping[str, Any], names: ThreadNames, process: RawProcess, blind: Mapping[str, str], cpus: int | None
 ) -> RawTimeline:
-    """The record of one watch of this process; `blind` says what of the GIL was not read, and why."""
+    """The record of one watch of a process that may run on `cpus`; `blind`: what of the GIL is not known, and why."""
     end_ns: int = taken["end_ns"]
     threads = _threads(taken["threads"], names, end_ns)
     return RawTimeline(
@@ -56,7 +56,7 @@ def timeline_of(
         cost_cpu_ns=taken["cost_cpu_ns"],
         resolution_ns=taken["resolution_ns"],
         processes=(process,),
-        cpus=cpu_count(),
+        cpus=cpus,
         threads=threads,
         segments=_columns(Segments, taken["segments"]),
         holds=_columns(Holds, taken["holds"]),
@@ -101,16 +101,29 @@ def _thread(thread: Mapping[str, Any], names: ThreadNames, end_ns: int) -> RawTh
 
 
 def _unknown(taken: Mapping[str, Any], threads: tuple[RawThread, ...]) -> dict[str, str]:
-    unknown = {
-        what: f"{_LOST[what]} ({errno.errorcode.get(number, number)}: {os.strerror(number)})"
-        for what, number in taken["failures"].items()
-        if number != 0
-    }
+    unknown = {what: f"{_LOST[what]} ({_error(number)})" for what, number in taken["failures"].items() if number != 0}
+    if any(thread.cpu_ns is None for thread in threads):
+        unknown["cpu_ns"] = _why_no_cpu_time(taken["failures"])
     if any(thread.voluntary is None for thread in threads):
         unknown.setdefault("status", "some threads ended before their context switches were read")
     if any(thread.run_delay_ns is None for thread in threads):
         unknown.setdefault("schedstat", "some threads ended before their run delay was read, or it is not counted here")
     return unknown
+
+
+def _why_no_cpu_time(failures: Mapping[str, int]) -> str:
+    if failures["schedstat"] == 0:
+        return "some threads ended before their CPU time was read, or it is not counted here"
+    sources = {"clock": "the threads' clocks", "schedstat": "schedstat"}
+    refused = [f"{source} ({_error(failures[what])})" for what, source in sources.items() if failures[what] != 0]
+    return (
+        f"CPU time is not told: refused are {' and '.join(refused)}; what threads did is what was seen at the looks, "
+        "and RUNNING may be a wait for a CPU"
+    )
+
+
+def _error(number: int) -> str:
+    return f"{errno.errorcode.get(number, number)}: {os.strerror(number)}"
 
 
 def _notes(taken: Mapping[str, Any]) -> list[str]:

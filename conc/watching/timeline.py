@@ -1,21 +1,20 @@
-"""`conc.Timeline`: what a watch has seen, and every way to look at it."""
+"""`conc.Timeline`: what a watch has seen, and every way to look at it.
+
+A watch begins with this module, as conc/watching/api.py says: what looks at a timeline is imported when somebody does.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from conc.comparison.units import seconds
-from conc.records import plain
-from conc.watching.plot import Picture, draw
-from conc.watching.records import RawTimeline
-from conc.watching.restore import FORMAT, restore
-from conc.watching.results import Summary
-from conc.watching.summary import summarize
-
+TYPE_CHECKING = False  # typing's own is a module more
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     import pandas  # type: ignore[import-untyped]
+
+    from conc.watching.plot import Picture
+    from conc.watching.records import RawTimeline
+    from conc.watching.results import Summary
 
 
 class Timeline:
@@ -42,6 +41,8 @@ class Timeline:
         """What it adds up to: shares of each thread and of all, who held and who waited for the GIL, and a verdict."""
         raw = self.raw
         if self._summary is None:
+            from conc.watching.summary import summarize
+
             self._summary = summarize(raw)
         return self._summary
 
@@ -53,6 +54,8 @@ class Timeline:
         Raises:
             ValueError: no picture can be that wide, or have so few threads.
         """
+        from conc.watching.plot import draw
+
         return draw(self.raw, width, threads)
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -65,7 +68,7 @@ class Timeline:
 
         page = render_page(self.raw, self.summary())
         if path is not None:
-            Path(path).write_text(page, encoding="utf-8")
+            _write(path, page)
         return page
 
     def to_perfetto(self, path: str | Path) -> None:
@@ -88,9 +91,11 @@ class Timeline:
             ValueError: no places were sampled: watch with ``where=True``.
             OSError: the file cannot be written.
         """
+        import json
+
         from conc.watching.speedscope import profile
 
-        Path(path).write_text(json.dumps(profile(self.raw)), encoding="utf-8")
+        _write(path, json.dumps(profile(self.raw)))
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row for each segment: thread, native_id, pid, begin_s, end_s, state, reason, syscall, descriptor, cpu.
@@ -106,6 +111,9 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data: the format's name, the summary, and the raw records that `from_json` reads."""
+        from conc.records import plain
+        from conc.watching.restore import FORMAT
+
         return {"format": FORMAT, "summary": self.summary().to_dict(), "raw": plain(self.raw)}
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -114,9 +122,11 @@ class Timeline:
         Raises:
             OSError: the file cannot be written.
         """
+        import json
+
         text = json.dumps(self.to_dict(), separators=(",", ":"))
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            _write(path, text + "\n")
         return text
 
     @staticmethod
@@ -127,7 +137,10 @@ class Timeline:
             OSError: the file cannot be read.
             ValueError: it holds no timeline; the message says what is wrong.
         """
-        return Timeline.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        import json
+
+        with open(path, encoding="utf-8") as file:
+            return Timeline.from_dict(json.load(file))
 
     @staticmethod
     def from_dict(data: object) -> Timeline:
@@ -136,6 +149,8 @@ class Timeline:
         Raises:
             ValueError: it is none; the message says what is wrong.
         """
+        from conc.watching.restore import restore
+
         return Timeline(restore(data))
 
     def __str__(self) -> str:
@@ -144,6 +159,8 @@ class Timeline:
         return render_text(self.summary(), self.raw)
 
     def __repr__(self) -> str:
+        from conc.comparison.units import seconds
+
         raw = self.raw
         wall_s = (raw.end_ns - raw.begin_ns) / 1e9
         return f"<conc.Timeline of {len(raw.threads):,} threads, {seconds(wall_s)}, {raw.ticks:,} looks>"
@@ -152,3 +169,8 @@ class Timeline:
         from conc.watching.html import render_fragment
 
         return render_fragment(self.raw, self.summary())
+
+
+def _write(path: str | Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

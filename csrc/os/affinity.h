@@ -19,4 +19,8 @@ int conc_affinity_pin(size_t cpu);
 int conc_affinity_get_task(int tid, struct conc_bitset *cpus);
 int conc_affinity_set_task(int tid, const struct conc_bitset *cpus);
 
+/* The calling thread goes on on another one of its CPUs, all of which it keeps. No memory is allocated. -EINVAL: it has no other
+ * one, or the machine has more than 8192. */
+int conc_affinity_leave_cpu(void);
+
 #endif

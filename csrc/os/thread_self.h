@@ -12,7 +12,8 @@ int conc_thread_self_id(void);
 bool conc_thread_self_is_main(void);
 
 /* Timed waits of the calling thread end when they are due and not some 50 us later, for the sake of fewer wake-ups, as by
- * default. */
+ * default; and it need not wait for the end of another thread's turn on the CPU, where the kernel can see to that (Linux
+ * since 6.12). For a thread that runs for some microseconds at a time. */
 void conc_thread_self_wake_promptly(void);
 
 /* Names the calling thread for the operating system's tools; cut at what it takes (Linux: 15 bytes). */

@@ -333,8 +333,9 @@ static PyObject *
 failures_of(const struct conc_watch_record *record)
 {
     const struct conc_watch_files *files = &record->files;
-    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}",
+    return Py_BuildValue("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}",
                          "threads", -record->list_err,
+                         "clock", -files->clock_refused,
                          "gil", -record->gil_err,
                          "syscall", -files->refused[CONC_WATCH_SYSCALL],
                          "schedstat", -files->refused[CONC_WATCH_SCHEDSTAT],

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "python/errors.h"
 #include "python/gil_layout.h"
 #include "python/watch_columns.h"
@@ -79,15 +80,24 @@ open_reader(WatcherObject *self, int pid, PyObject *bytes)
     return err == 0 ? 0 : -1;
 }
 
+/* For so long the GIL is kept while the sampler's thread begins or ends, which never wants it: as long as any thread that computes
+ * in Python keeps it. Who gives it up beside n of those has it back after n switch intervals. */
+#define ATTACHED_NS INT64_C(5000000)
+
 static int
 start(WatcherObject *self, struct conc_sampler_attr *attr)
 {
-    int err;
     if (self->reader != NULL)
         attr->gils = conc_watch_gils_by(self->reader);
-    Py_BEGIN_ALLOW_THREADS              /* uses: attr, self->sampler */
-    err = conc_sampler_start(attr, &self->sampler);
-    Py_END_ALLOW_THREADS
+    int err = conc_sampler_create(attr, &self->sampler);
+    if (err == 0 && conc_sampler_begins_by(self->sampler, conc_deadline_after(ATTACHED_NS))) {
+        err = conc_sampler_begun(&self->sampler);
+    }
+    else if (err == 0) {
+        Py_BEGIN_ALLOW_THREADS          /* uses: self->sampler, and attr, which its thread reads */
+        err = conc_sampler_begun(&self->sampler);
+        Py_END_ALLOW_THREADS
+    }
     if (err != 0)
         conc_raise("start the watch's thread", err);
     return err == 0 ? 0 : -1;
@@ -156,9 +166,14 @@ watcher_stop(PyObject *op, PyObject *Py_UNUSED(ignored))
         Py_RETURN_NONE;
     if (!claim(op))
         return NULL;
-    Py_BEGIN_ALLOW_THREADS              /* uses: sampler */
-    conc_sampler_stop(sampler);
-    Py_END_ALLOW_THREADS
+    if (conc_sampler_stops_by(sampler, conc_deadline_after(ATTACHED_NS))) {
+        conc_sampler_stop(sampler);
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS          /* uses: sampler */
+        conc_sampler_stop(sampler);
+        Py_END_ALLOW_THREADS
+    }
     yield(op);
     Py_RETURN_NONE;
 }

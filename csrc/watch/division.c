@@ -80,6 +80,22 @@ conc_divide_behind(int64_t ns, int64_t ran_ns, int64_t delayed_ns, bool moved, c
     return division;
 }
 
+static bool
+same(const struct conc_doing *a, const struct conc_doing *b)
+{
+    return a->state == b->state && a->syscall == b->syscall && same_wait(a, b);
+}
+
+struct conc_division
+conc_divide_seen(int64_t ns, const struct conc_doing *before, const struct conc_doing *now)
+{
+    struct conc_division division = {.count = 0};
+    int64_t before_ns = same(before, now) ? 0 : ns / 2;
+    add(&division, before, before_ns);
+    add(&division, now, ns - before_ns);
+    return division;
+}
+
 int64_t
 conc_division_ns(const struct conc_division *division)
 {

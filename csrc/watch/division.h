@@ -37,6 +37,9 @@ struct conc_division conc_divide_behind(int64_t ns, int64_t ran_ns, int64_t dela
                                         const struct conc_doing *before, const struct conc_doing *now,
                                         const struct conc_doing *waited);
 
+/* `ns` > 0 of which nothing is known but what was seen at both looks: half of it each. */
+struct conc_division conc_divide_seen(int64_t ns, const struct conc_doing *before, const struct conc_doing *now);
+
 int64_t conc_division_ns(const struct conc_division *division);
 
 #endif

@@ -47,7 +47,7 @@ conc_watch_files_read(struct conc_watch_files *files, struct conc_watch_kept *ke
     switch (n) {
     case -ENOENT:
     case -ESRCH:
-        return -ESRCH;
+        return n;
     case -EMFILE:
     case -ENFILE:
     case -ENOMEM:

@@ -25,6 +25,7 @@ struct conc_watch_files {
     int pid;                    /* 0: our own process */
     int open, most;             /* descriptors that are kept, and may be */
     int refused[CONC_WATCH_FILES];  /* negative errno: for no thread of this process; 0: not so far */
+    int clock_refused;          /* the same of the CPU clocks of our own threads (os/task_clock.h) */
     int failed[CONC_WATCH_FILES];   /* the last other failure: of descriptors or memory that were lacking */
 };
 
@@ -35,8 +36,9 @@ struct conc_watch_kept {
 
 void conc_watch_kept_init(struct conc_watch_kept *kept);
 
-/* The file of thread `tid` from its beginning, cut at `size`: how many bytes; -ESRCH: the thread is gone, or the file does
- * not exist, which is the same until the caller says conc_watch_files_refuse(); other errors as they come. */
+/* The file of thread `tid` from its beginning, cut at `size`: how many bytes; -ESRCH: the thread is gone, whoever has its id
+ * now; -ENOENT: it is, or the file does not exist, which is the same until the caller says conc_watch_files_refuse(); other
+ * errors as they come. */
 int64_t conc_watch_files_read(struct conc_watch_files *files, struct conc_watch_kept *kept, int tid,
                               enum conc_watch_file file, char *text, size_t size);
 

@@ -3,7 +3,8 @@
  *
  * Taking a GIL is three writes (ceval_gil.c): locked = 1, last_holder = me, switch_number + 1. So each is read twice, with
  * the holder's id in between, and what both looks agree on is said. Who held it at the last call is asked at once: as long
- * as that has not changed, one system call tells everything.
+ * as that has not changed, one system call tells everything; and where the GIL is a variable of CPython's, none, as a look at
+ * that says that nothing has.
  */
 #include "watch/gil.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "os/loaded.h"
 #include "os/process_memory.h"
 
 /* The most interpreters that a walk goes through, so that a list that became a ring while it was read ends. */
@@ -29,10 +31,19 @@
 /* Looked at by one call: a GIL, its holder's id, the GIL again. */
 #define PIECES 3
 
+/* Who had a GIL when it was last read. */
+struct known {
+    uint64_t holder;            /* thread state that had it; 0: none */
+    uint64_t switches;
+    int tid;                    /* of the holder; 0: not known */
+    int glances;                /* since it was read */
+    bool stays;                 /* the GIL is there as long as CPython is loaded */
+};
+
 struct lock {
     uint64_t address;
     int64_t interpreter;        /* the oldest that uses it */
-    uint64_t holder;            /* thread state that had it at the last look; 0: none */
+    struct known known;
     uint64_t native_id;         /* of the holder, as read */
     char before[MAX_HEAD], after[MAX_HEAD];
 };
@@ -40,6 +51,7 @@ struct lock {
 struct conc_gil_reader {
     struct conc_gil_layout layout;
     struct conc_process_memory memory;
+    bool own;                               /* our own process's */
     int count;
     struct lock locks[CONC_GIL_LOCKS];      /* oldest interpreter first */
     struct lock walked[CONC_GIL_LOCKS];     /* of a walk that may come to nothing; newest first */
@@ -76,31 +88,32 @@ put_pieces(const struct conc_gil_layout *layout, struct lock *lock, struct conc_
 {
     int count = 0;
     pieces[count++] = (struct conc_memory_piece){lock->address, lock->before, layout->gil_waits};
-    if (lock->holder != 0) {
-        uint64_t address = lock->holder + layout->thread_native_id;
+    if (lock->known.holder != 0) {
+        uint64_t address = lock->known.holder + layout->thread_native_id;
         pieces[count++] = (struct conc_memory_piece){address, &lock->native_id, sizeof(lock->native_id)};
     }
     pieces[count++] = (struct conc_memory_piece){lock->address, lock->after, layout->gil_waits};
     return count;
 }
 
-/* Whether the two looks at `lock` settle what *sample says. If not, lock->holder is who to ask for. */
+/* Whether the two looks at `lock` settle what *sample says. If not, lock->known.holder is who to ask for. */
 static bool
 settle(const struct conc_gil_layout *layout, struct lock *lock, struct conc_gil_sample *sample)
 {
     struct look before = look_at(layout, lock->before), after = look_at(layout, lock->after);
     *sample = (struct conc_gil_sample){.interpreter = lock->interpreter, .enabled = after.enabled != 0,
                                        .switches = after.switches};
+    lock->known.glances = 0;
     if (!sample->enabled || after.locked != 1)
         return true;
     sample->locked = true;
     sample->holder_tid = -1;
-    bool settled = same_look(before, after) && after.holder == lock->holder;
-    lock->holder = after.holder;
+    bool settled = same_look(before, after) && after.holder == lock->known.holder;
+    lock->known = (struct known){.holder = after.holder, .switches = after.switches, .stays = lock->known.stays};
     if (after.holder == 0)
         return true;
     if (settled && lock->native_id > 0 && lock->native_id <= MAX_TID)
-        sample->holder_tid = (int)lock->native_id;
+        sample->holder_tid = lock->known.tid = (int)lock->native_id;
     return settled;
 }
 
@@ -115,7 +128,7 @@ look_again(struct conc_gil_reader *reader, struct lock *lock, struct conc_gil_sa
         if (whole < 0)
             return whole;
         if (whole < count)
-            lock->holder = 0;               /* its thread state is gone */
+            lock->known.holder = 0;         /* its thread state is gone */
         else if (settle(&reader->layout, lock, sample))
             return 0;
     }
@@ -156,6 +169,32 @@ walk(struct conc_gil_reader *reader)
     return whole < 0 ? whole : found;
 }
 
+static const struct lock *
+find(const struct conc_gil_reader *reader, uint64_t address)
+{
+    for (int i = 0; i < reader->count; i++) {
+        if (reader->locks[i].address == address)
+            return &reader->locks[i];
+    }
+    return NULL;
+}
+
+static bool
+is_aligned(uint64_t address, size_t bytes)
+{
+    return address % bytes == 0;
+}
+
+/* Whether a GIL of our own process is a variable of CPython's: the main interpreter's is. */
+static bool
+stays(const struct conc_gil_layout *layout, uint64_t gil)
+{
+    return is_aligned(gil, sizeof(uint64_t)) && is_aligned(layout->gil_holder, sizeof(uint64_t)) &&
+           is_aligned(layout->gil_switches, sizeof(uint64_t)) && is_aligned(layout->gil_locked, sizeof(int32_t)) &&
+           is_aligned(layout->gil_enabled, sizeof(int32_t)) &&
+           conc_loaded_together((const void *)(uintptr_t)layout->runtime, (const void *)(uintptr_t)gil) == 1;
+}
+
 int
 conc_gil_reader_refresh(struct conc_gil_reader *reader)
 {
@@ -168,10 +207,11 @@ conc_gil_reader_refresh(struct conc_gil_reader *reader)
         return found;
     for (int i = 0; i < found; i++) {
         struct lock *lock = &reader->walked[i];
-        for (int k = 0; k < reader->count; k++) {
-            if (reader->locks[k].address == lock->address)
-                lock->holder = reader->locks[k].holder;
-        }
+        const struct lock *before = find(reader, lock->address);
+        if (before != NULL)
+            lock->known = before->known;
+        else
+            lock->known.stays = reader->own && stays(&reader->layout, lock->address);
     }
     for (int i = 0; i < found; i++)
         reader->locks[i] = reader->walked[found - 1 - i];
@@ -196,6 +236,7 @@ conc_gil_reader_open(struct conc_gil_reader **reader, int pid, const struct conc
     if (made == NULL)
         return -ENOMEM;
     made->layout = *layout;
+    made->own = pid == 0;
     made->memory.fd = -1;
     int err = 0;
     if (layout->runtime != 0) {
@@ -231,7 +272,7 @@ conc_gil_reader_read(struct conc_gil_reader *reader, struct conc_gil_sample *sam
         if (err < 0)
             return err;
         for (int i = 0; i < reader->count; i++)
-            reader->locks[i].holder = 0;
+            reader->locks[i].known.holder = 0;
         whole = look_at_all(reader, &count);
         if (whole < count)
             return whole < 0 ? whole : -EFAULT;
@@ -246,6 +287,64 @@ conc_gil_reader_read(struct conc_gil_reader *reader, struct conc_gil_sample *sam
             return err;
     }
     return shown;
+}
+
+static int32_t
+load_int(uint64_t address)
+{
+    return __atomic_load_n((const int32_t *)(uintptr_t)address, __ATOMIC_RELAXED);
+}
+
+static uint64_t
+load_word(uint64_t address)
+{
+    return __atomic_load_n((const uint64_t *)(uintptr_t)address, __ATOMIC_RELAXED);
+}
+
+/* In the order in which they are written. */
+static struct look
+load(const struct conc_gil_layout *layout, uint64_t gil)
+{
+    return (struct look){
+        .enabled = layout->can_be_off ? load_int(gil + layout->gil_enabled) : 1,
+        .locked = load_int(gil + layout->gil_locked),
+        .holder = load_word(gil + layout->gil_holder),
+        .switches = load_word(gil + layout->gil_switches),
+    };
+}
+
+/* Whether a look without the system's help settles what *sample says. */
+static bool
+glance(const struct conc_gil_layout *layout, struct lock *lock, struct conc_gil_sample *sample)
+{
+    const struct known *known = &lock->known;
+    if (!known->stays || ++lock->known.glances >= CONC_GIL_GLANCES)
+        return false;
+    struct look first = load(layout, lock->address), second = load(layout, lock->address);
+    if (!same_look(first, second))
+        return false;
+    *sample = (struct conc_gil_sample){.interpreter = lock->interpreter, .enabled = first.enabled != 0,
+                                       .switches = first.switches};
+    if (!sample->enabled || first.locked != 1)
+        return true;
+    sample->locked = true;
+    sample->holder_tid = known->tid;
+    if (known->tid != 0 && known->holder == first.holder && known->switches == first.switches)
+        return true;
+    lock->known.holder = first.holder;      /* whom to ask for */
+    return false;
+}
+
+int
+conc_gil_reader_glance(struct conc_gil_reader *reader, struct conc_gil_sample *samples, int size)
+{
+    if (reader->count > size)
+        return conc_gil_reader_read(reader, samples, size);
+    for (int i = 0; i < reader->count; i++) {
+        if (!glance(&reader->layout, &reader->locks[i], &samples[i]))
+            return conc_gil_reader_read(reader, samples, size);
+    }
+    return reader->count;
 }
 
 bool

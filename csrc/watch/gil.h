@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch/gil.h - who holds the GIL, read from memory, of our own process or another one's, without taking the GIL.
  *
- * All reading is guarded (os/process_memory.h): an interpreter or a thread state that is freed meanwhile gives "not known"
+ * Reading what may be freed is guarded (os/process_memory.h): an interpreter or a thread state that is gone gives "not known"
  * and never a crash. What is said is a sample: it was so at some moment during the call.
  *
  * A reader is used by one thread at a time. It holds no lock, and nothing is allocated after conc_gil_reader_open(). One of
@@ -44,6 +44,14 @@ int conc_gil_reader_refresh(struct conc_gil_reader *reader);
 /* Reads all GILs into samples[0..size), oldest interpreter first; with one system call when the holders are those of the
  * last call. Returns how many, at most `size`, 0 for a layout without structures; or an error as above. */
 int conc_gil_reader_read(struct conc_gil_reader *reader, struct conc_gil_sample *samples, int size);
+
+/* The same, and without any system call where that can be: for GILs of our own process that are there as long as CPython is
+ * loaded, when the same thread states have them as at the last call. One that has ended since, with another thread's in its
+ * place that took the GIL right after it, may still be named for CONC_GIL_GLANCES calls. */
+int conc_gil_reader_glance(struct conc_gil_reader *reader, struct conc_gil_sample *samples, int size);
+
+/* Of so many calls one asks who the holder is although nothing has changed. */
+#define CONC_GIL_GLANCES 16
 
 /* Whether a thread that waits at this address (futex(2)'s first argument) waits for a GIL: for its turn, or, having given
  * it up on request, for the other thread to take it. *interpreter then is conc_gil_sample's. Reads no memory. */

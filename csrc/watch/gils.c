@@ -5,7 +5,7 @@
 static int
 read_by(void *context, struct conc_gil_sample *samples, int size)
 {
-    return conc_gil_reader_read(context, samples, size);
+    return conc_gil_reader_glance(context, samples, size);
 }
 
 static int

@@ -16,13 +16,35 @@
 /* The switches stand at the end of `status`, behind the user's groups and masks of all CPUs. */
 #define STATUS_TEXT 8192
 
+int
+conc_watch_look_clock(struct conc_watch_files *files, const struct conc_watched *watched, int64_t *cpu_ns)
+{
+    if (files->pid != 0)
+        return -ENOTSUP;
+    if (files->clock_refused != 0)
+        return files->clock_refused;
+    int err = conc_task_clock_read(watched->tid, cpu_ns);
+    if (err != 0 && err != -ESRCH)
+        files->clock_refused = err;
+    return err;
+}
+
+/* 0, -ESRCH: our process has no such thread any more; other errors: the system does not say. */
+static int
+check_own(struct conc_watch_files *files, const struct conc_watched *watched)
+{
+    int64_t cpu_ns;
+    int err = conc_watch_look_clock(files, watched, &cpu_ns);
+    return err == 0 || err == -ESRCH ? err : conc_task_check(watched->tid);
+}
+
 /* Whether the thread is there, although a file of it is not. */
 static bool
 lives(struct conc_watch_files *files, struct conc_watched *watched, enum conc_watch_file file)
 {
-    int64_t cpu_ns;
-    if (files->pid == 0)
-        return conc_task_clock_read(watched->tid, &cpu_ns) == 0;
+    int err = files->pid == 0 ? check_own(files, watched) : -ENOTSUP;
+    if (err == 0 || err == -ESRCH)
+        return err == 0;
     char text[STAT_TEXT];
     return file != CONC_WATCH_STAT &&
            conc_watch_files_read(files, &watched->kept, watched->tid, CONC_WATCH_STAT, text, sizeof(text)) > 0;
@@ -34,7 +56,7 @@ read_file(struct conc_watch_files *files, struct conc_watched *watched, enum con
           size_t size)
 {
     int64_t n = conc_watch_files_read(files, &watched->kept, watched->tid, file, text, size);
-    if (n != -ESRCH)
+    if (n != -ENOENT || files->refused[file] != 0)
         return n;
     if (!lives(files, watched, file))
         return -ESRCH;
@@ -53,14 +75,6 @@ conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watch
     return err;
 }
 
-int
-conc_watch_look_cpu(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns)
-{
-    int64_t delay_ns;
-    return files->pid == 0 ? conc_task_clock_read(watched->tid, cpu_ns)
-                           : conc_watch_look_times(files, watched, cpu_ns, &delay_ns);
-}
-
 bool
 conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watched, int64_t *delay_ns)
 {
@@ -68,17 +82,31 @@ conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watch
     return conc_watch_look_times(files, watched, &cpu_ns, delay_ns) == 0;
 }
 
-/* Ready to run: it does when its clock moves while we look. That of another process's thread may be behind: whether it ran is
- * found out from how it moves later (conc_divide_behind). */
+/* Ready to run: it does when its clock has moved since that was read, at the begin of this look at it. Without one, whether it
+ * ran is found out from how schedstat, which may be behind, moves later (conc_divide_behind), if that is told. */
 static struct conc_doing
 ready(struct conc_watch_files *files, struct conc_watched *watched)
 {
-    if (files->pid != 0)
+    int64_t cpu_ns;
+    int err = conc_watch_look_clock(files, watched, &cpu_ns);
+    if (err != 0 && err != -ESRCH)
         return conc_doing_plainly(CONC_WATCH_RUNNING, CONC_WATCH_NONE);
-    int64_t first = 0, second = 0;
-    bool moves = conc_watch_look_cpu(files, watched, &first) == 0 &&
-                 conc_watch_look_cpu(files, watched, &second) == 0 && (first != second || first != watched->now.cpu_ns);
+    bool moves = err == 0 && cpu_ns != watched->now.cpu_ns;
     return conc_doing_plainly(moves ? CONC_WATCH_RUNNING : CONC_WATCH_RUNNABLE, CONC_WATCH_NONE);
+}
+
+/* Neither file says what it does: it runs when its CPU time moves. -ESRCH: it is gone. */
+static int
+look_by_times(struct conc_watch_files *files, struct conc_watched *watched, struct conc_doing *doing)
+{
+    if (files->pid == 0 && check_own(files, watched) == -ESRCH)
+        return -ESRCH;
+    bool timed = (files->pid == 0 && files->clock_refused == 0) || files->refused[CONC_WATCH_SCHEDSTAT] == 0;
+    struct conc_doing maybe = ready(files, watched);
+    *doing = timed && maybe.state == CONC_WATCH_RUNNING
+                 ? maybe
+                 : conc_doing_plainly(CONC_WATCH_NOT_RUNNING, CONC_WATCH_UNKNOWN);
+    return 0;
 }
 
 static enum conc_watch_reason
@@ -169,13 +197,9 @@ look_by_letter(struct conc_watch_files *files, struct conc_watched *watched, boo
     int64_t n = read_file(files, watched, CONC_WATCH_STAT, text, sizeof(text));
     if (n == -ESRCH)
         return -ESRCH;
+    if (n < 0 || conc_proc_place_of(text, (size_t)n, &place) != 0)
+        return look_by_times(files, watched, doing);
     *doing = conc_doing_plainly(CONC_WATCH_NOT_RUNNING, CONC_WATCH_UNKNOWN);
-    if (n < 0 || conc_proc_place_of(text, (size_t)n, &place) != 0) {
-        struct conc_doing maybe = ready(files, watched);
-        if (maybe.state == CONC_WATCH_RUNNING)
-            *doing = maybe;
-        return 0;
-    }
     watched->cpu = place.cpu;
     switch (place.letter) {
     case 'R':

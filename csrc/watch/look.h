@@ -14,13 +14,15 @@
 int conc_watch_look(struct conc_watch_files *files, const struct conc_watch_gils *gils, struct conc_watched *watched,
                     struct conc_doing *doing);
 
-/* CPU time so far. -ESRCH: the thread is gone. */
-int conc_watch_look_cpu(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns);
+/* CPU time so far by the thread's own clock. -ESRCH: it is gone; other errors: there are no clocks to be had, neither of another
+ * process's threads nor where the system refuses them, after which they are not asked again. */
+int conc_watch_look_clock(struct conc_watch_files *files, const struct conc_watched *watched, int64_t *cpu_ns);
 
 /* How long it waited for a CPU so far: into now.run_delay_ns, and given; false: not known. */
 bool conc_watch_look_delay(struct conc_watch_files *files, struct conc_watched *watched, int64_t *delay_ns);
 
-/* Both at once, for a thread of another process. -ESRCH: it is gone; other errors: not known. */
+/* CPU time and run delay at once, where there is no clock: the first may be behind. -ESRCH: the thread is gone; other errors: not
+ * known. */
 int conc_watch_look_times(struct conc_watch_files *files, struct conc_watched *watched, int64_t *cpu_ns,
                           int64_t *delay_ns);
 

@@ -16,7 +16,7 @@
 #define SEGMENTS 131072
 #define HOLDS 65536
 
-/* Looks between two listings of the threads when their number has not changed, and two walks over the interpreters. */
+/* Looks between two listings of the threads, and walks over the interpreters, when the number of threads has not changed. */
 #define LOOKS_TO_LIST 64
 
 /* Looks between two at which one thread, and one in so many of all, have their turn. */
@@ -27,12 +27,15 @@
 #define LOOKS_TO_PLACE 4
 #define LOOKS_TO_CLOSE 64
 
-/* A thread that has not moved for so many looks, or waits for a GIL that another one keeps, is passed over at all but each so
- * many. Its wait is told by its clock all the same: no time is lost, and what it does in between is seen a little later. */
+/* A thread that has not moved for so many looks is passed over at all but each so many. Its wait is told by its clock all the
+ * same: no time is lost, and what it does in between is seen a little later. */
 #define STILL_AFTER 32
 #define LOOKS_TO_STILL 4
 
-/* At the end, and for those that were there at the begin, at most so many are looked at closely: 20 us each. */
+/* So is one that waits for a GIL as long as that is known to be others': without it, it does nothing else but end. */
+#define LOOKS_TO_WAITER 16
+
+/* At the end, and for those that were there at the begin, at most so many are looked at closely: 25 us each. */
 #define MOST_CLOSE 4096
 
 /* ---- who there is ----------------------------------------------------------------------------------------------------- */
@@ -85,17 +88,20 @@ conc_record_add_thread(struct conc_watch_record *record, int tid)
     found(record, tid);
 }
 
-static void
+/* Whether there may be others than at the last look. */
+static bool
 list_threads(struct conc_watch_record *record)
 {
+    bool due = record->looks % LOOKS_TO_LIST == 0;
     if (record->list < 0)
-        return;
+        return due;
     int count = conc_task_list_count(record->list);
-    if (count == record->listed && record->looks % LOOKS_TO_LIST != 0)
-        return;
+    if (count == record->listed && !due)
+        return false;
     /* As they were when they were counted: one that came meanwhile makes the next count another one. */
     if (conc_task_list_read(record->list, found, record) >= 0)
         record->listed = count;
+    return true;
 }
 
 /* ---- the GILs --------------------------------------------------------------------------------------------------------- */
@@ -118,12 +124,13 @@ sits_in_a_call(const struct conc_watch_record *record, int32_t holder)
            record->threads.all[holder]->doing.reason != CONC_WATCH_GIL;
 }
 
+/* Interpreters that came have threads that came, if they are to wait for a GIL. */
 static int
-read_gils(struct conc_watch_record *record, struct conc_gil_sample *samples)
+read_gils(struct conc_watch_record *record, struct conc_gil_sample *samples, bool other_threads)
 {
     if (record->gils.read == NULL)
         return 0;
-    if (record->looks % LOOKS_TO_LIST == 0)
+    if (other_threads)
         (void)record->gils.refresh(record->gils.context);
     int count = record->gils.read(record->gils.context, samples, CONC_GIL_LOCKS);
     if (count < 0)
@@ -203,33 +210,50 @@ has_its_turn(const struct conc_watch_record *record, int32_t place, int32_t turn
     return ahead < turns;
 }
 
-/* What waits for a GIL is looked at when another thread has taken that: whom it waits for has changed. */
 static bool
-passed_over(const struct conc_watch_record *record, const struct conc_watched *watched)
+passed_over(struct conc_watch_record *record, struct conc_watched *watched)
 {
-    if (watched->doing.state != CONC_WATCH_NOT_RUNNING || (record->looks + watched->index) % LOOKS_TO_STILL == 0)
+    if (watched->doing.state != CONC_WATCH_NOT_RUNNING)
         return false;
-    if (watched->doing.reason != CONC_WATCH_GIL)
-        return watched->still >= STILL_AFTER;
-    const struct conc_hold *hold = conc_holds_find(&record->holds, watched->doing.interpreter);
-    return hold != NULL && conc_hold_is_anothers_still(hold, watched->index);
+    int64_t turn = record->looks + watched->index;
+    if (watched->doing.reason == CONC_WATCH_GIL)
+        return turn % LOOKS_TO_WAITER != 0 && conc_record_thread_waits_on(record, watched);
+    return turn % LOOKS_TO_STILL != 0 && watched->still >= STILL_AFTER;
+}
+
+/* Its name and counts, unless it is gone: what was read may then be of another one that has got its id. */
+static bool
+look_closely_at_itself(struct conc_watch_record *record, struct conc_watched *watched)
+{
+    struct conc_watch_used used = watched->now;
+    char name[CONC_TASK_NAME_SIZE];
+    memcpy(name, watched->name, sizeof(name));
+    conc_watch_look_closely(&record->files, watched);
+    if (conc_watch_look_place(&record->files, watched))
+        return true;
+    watched->now = used;
+    memcpy(watched->name, name, sizeof(name));
+    return false;
 }
 
 static void
 look_at_all(struct conc_watch_record *record, bool last)
 {
+    record->ready = 0;
+    record->delayed = CONC_SUMS_NOBODY;
     int32_t turns = record->looks % LOOKS_TO_TURN == 0 ? record->threads.alive_count / TURN_SHARE + 1 : 0;
     if (record->turn >= record->threads.alive_count)
         record->turn = 0;
     int32_t next_turn = record->turn + turns;
     for (int32_t i = record->threads.alive_count - 1; i >= 0; i--) {
         struct conc_watched *watched = record->threads.alive[i];
-        if (passed_over(record, watched) && !last)
+        if (!last && passed_over(record, watched))
             continue;
-        if (!conc_record_thread_look(record, watched, has_its_turn(record, i, turns)))
+        bool there = conc_record_thread_look(record, watched, has_its_turn(record, i, turns));
+        if (there && !watched->closely_seen && !watched->born_before && watched->now.cpu_ns != 0)
+            there = look_closely_at_itself(record, watched);    /* it has run, if that is known, and has its own name */
+        if (!there)
             end_thread(record, watched, conc_now_ns());     /* who takes its place was looked at */
-        else if (!watched->closely_seen && !watched->born_before && watched->now.cpu_ns > 0)
-            conc_watch_look_closely(&record->files, watched);   /* it has run, and has its own name by now */
     }
     record->turn = next_turn;
 }
@@ -245,12 +269,9 @@ look_closer(struct conc_watch_record *record)
     bool closely = !watched->closely_seen || record->looks % LOOKS_TO_CLOSE == 0;
     if (watched->doing.state != CONC_WATCH_RUNNING && !closely)
         return;
-    if (!conc_watch_look_place(&record->files, watched)) {
+    bool there = closely ? look_closely_at_itself(record, watched) : conc_watch_look_place(&record->files, watched);
+    if (!there)
         end_thread(record, watched, conc_now_ns());     /* another one has its id */
-        return;
-    }
-    if (closely)
-        conc_watch_look_closely(&record->files, watched);
 }
 
 static void
@@ -258,8 +279,8 @@ look_once(struct conc_watch_record *record, int64_t now_ns, bool last)
 {
     struct conc_gil_sample samples[CONC_GIL_LOCKS];
     struct conc_hold *seen[CONC_GIL_LOCKS];
-    list_threads(record);
-    int gils = read_gils(record, samples);
+    bool other_threads = list_threads(record);
+    int gils = read_gils(record, samples, other_threads);
     see_holds(record, samples, gils, seen);
     look_at_all(record, last);
     add_holds(record, samples, gils, seen, now_ns);
@@ -274,6 +295,30 @@ conc_record_look(struct conc_watch_record *record, int64_t now_ns)
     look_once(record, now_ns, false);
 }
 
+bool
+conc_record_is_in_the_way(struct conc_watch_record *record, int32_t cpus)
+{
+    if (record->delayed < 0 || record->ready >= cpus)
+        return false;
+    const struct conc_watched *watched = record->threads.all[record->delayed];
+    int64_t first_ns, second_ns;
+    return conc_watch_look_clock(&record->files, watched, &first_ns) == 0 &&
+           conc_watch_look_clock(&record->files, watched, &second_ns) == 0 && first_ns == second_ns;
+}
+
+static void
+look_closely_at_all(struct conc_watch_record *record)
+{
+    int32_t place = 0;
+    for (int looked = 0; looked < MOST_CLOSE && place < record->threads.alive_count; looked++) {
+        struct conc_watched *watched = record->threads.alive[place];
+        if (look_closely_at_itself(record, watched))
+            place++;
+        else
+            end_thread(record, watched, record->end_ns);    /* another one takes its place */
+    }
+}
+
 void
 conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
 {
@@ -282,8 +327,7 @@ conc_record_finish(struct conc_watch_record *record, int64_t now_ns)
     conc_holds_finish(&record->holds, now_ns);
     for (int32_t i = 0; i < record->threads.alive_count; i++)
         conc_record_thread_settle(record, record->threads.alive[i], now_ns);
-    for (int32_t i = 0; i < record->threads.alive_count && i < MOST_CLOSE; i++)
-        conc_watch_look_closely(&record->files, record->threads.alive[i]);
+    look_closely_at_all(record);
     conc_record_close_files(record);
 }
 

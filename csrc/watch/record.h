@@ -5,6 +5,7 @@
 #ifndef CONC_WATCH_RECORD_H
 #define CONC_WATCH_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "watch/files.h"
@@ -31,6 +32,8 @@ struct conc_watch_record {
     int listed;                 /* how many there were when they were last listed */
     int own_tid;                /* of the sampler: not recorded */
     int gil_err;                /* the last failure to read the GILs; 0: none */
+    int32_t ready;              /* threads that by their own clocks want a CPU, or have one, at this look */
+    int32_t delayed;            /* index of one of them that had to wait for its CPU, or CONC_SUMS_NOBODY */
     int64_t looks;
     int64_t last_ns;            /* of the last look */
     int32_t turn;               /* whose turn it is to be looked at although it has not moved */
@@ -45,6 +48,10 @@ void conc_record_add_thread(struct conc_watch_record *record, int tid);
 
 /* One look at all threads and GILs. */
 void conc_record_look(struct conc_watch_record *record, int64_t now_ns);
+
+/* Whether the caller, who has just looked, runs on a CPU that a watched thread wants while there are more than enough of them:
+ * `cpus`. At worst the thread has begun to wait for something else. */
+bool conc_record_is_in_the_way(struct conc_watch_record *record, int32_t cpus);
 
 /* The last one, close at all threads. No descriptor is left open. */
 void conc_record_finish(struct conc_watch_record *record, int64_t now_ns);

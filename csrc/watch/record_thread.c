@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch/record_thread.c - a look at one thread, in the order of cost: its CPU clock first, and nothing more when that says
- * all. One that has not run does what it did, with one exception: it may have been woken and wait for a CPU.
+ * all. One that has not run does what it did, with one exception: it may have been woken and wait for a CPU. Where there is no
+ * clock, of another process's threads and where the system refuses it, schedstat takes its place, which is behind while a thread
+ * runs; without that either, what is seen is all that is known.
  *
  * A thread that waits for its turn at a GIL goes on until it has it, also while it is awake to ask for it or queues for a CPU
  * to do so. So as long as the GIL is known to have been others', nothing of it need be read. One that gave the GIL up on
@@ -20,6 +22,9 @@
 /* Less than this part of an interval that a thread was not on a CPU is not looked into: being interrupted, for one by
  * this sampler, takes as much. */
 #define SLACK 16
+
+/* No look of the sampler's is as short: a thread that was off its CPU for less did not wait for one to end. */
+#define DELAY_NS 5000
 
 /* ---- time ------------------------------------------------------------------------------------------------------------- */
 
@@ -106,6 +111,40 @@ add_division(struct conc_watch_record *record, struct conc_watched *watched, con
     }
 }
 
+/* Of what is called RUNNABLE, that much is what the system has told, and not to be taken from what it tells next. */
+static void
+add_told_division(struct conc_watch_record *record, struct conc_watched *watched, const struct conc_division *division,
+                  int64_t now_ns, int64_t told_ns)
+{
+    int64_t given_ns = watched->delay_given_ns;
+    add_division(record, watched, division, now_ns);
+    int64_t by_sight_ns = watched->delay_given_ns - given_ns - told_ns;
+    watched->delay_given_ns = given_ns + (by_sight_ns > 0 ? by_sight_ns : 0);
+}
+
+/* The kernel tells of a queue for a CPU when it is over, and who was woken is seen to queue when it has its turn. What of the
+ * wait before was a queue is put right in the sums, and so is what was taken for one and was none. */
+static void
+put_right(struct conc_watched *watched, int64_t queued_ns)
+{
+    const struct conc_doing *wait = watched->doing.state == CONC_WATCH_NOT_RUNNING ? &watched->doing : &watched->waited;
+    if (wait->state != CONC_WATCH_NOT_RUNNING || wait->reason == CONC_WATCH_GIL)
+        return;
+    int64_t *waited_ns = &watched->waiting_ns[wait->reason];
+    if (queued_ns > *waited_ns)
+        queued_ns = *waited_ns;
+    if (queued_ns < -watched->runnable_ns)
+        queued_ns = -watched->runnable_ns;
+    *waited_ns -= queued_ns;
+    watched->runnable_ns += queued_ns;
+}
+
+static int64_t
+within(int64_t ns, int64_t most_ns)
+{
+    return ns < 0 ? 0 : ns < most_ns ? ns : most_ns;
+}
+
 /* What of `rested_ns` the thread waited for a CPU and was not yet said to. Where the system does not tell, one that was
  * not seen to wait did nothing else. */
 static int64_t
@@ -120,9 +159,11 @@ delay_within(struct conc_watch_record *record, struct conc_watched *watched, int
     int64_t fresh_ns = delay_ns - told_ns - watched->delay_given_ns;
     watched->delay_told_ns = delay_ns;
     watched->delay_given_ns = 0;
-    if (told_ns == CONC_WATCH_NOT_KNOWN || fresh_ns < 0)
+    if (told_ns == CONC_WATCH_NOT_KNOWN)
         return 0;
-    return fresh_ns < rested_ns ? fresh_ns : rested_ns;
+    int64_t delayed_ns = within(fresh_ns, rested_ns);
+    put_right(watched, fresh_ns - delayed_ns);
+    return delayed_ns;
 }
 
 /* ---- waiting for a GIL ------------------------------------------------------------------------------------------------ */
@@ -184,7 +225,8 @@ know_what_it_does(struct conc_watched *watched, const struct conc_doing *doing, 
         watched->end_ns = now_ns;
 }
 
-/* What is new of the run delay that the system tells. One that has not moved is not told before the thread runs. */
+/* What is new of the run delay that the system tells, less than 0 where more was seen of it. One that has not moved is not told
+ * before the thread runs. */
 static int64_t
 new_delay(struct conc_watched *watched, int64_t delay_ns)
 {
@@ -194,7 +236,7 @@ new_delay(struct conc_watched *watched, int64_t delay_ns)
     int64_t fresh_ns = told_ns == CONC_WATCH_NOT_KNOWN ? 0 : delay_ns - told_ns - watched->delay_given_ns;
     watched->delay_told_ns = delay_ns;
     watched->delay_given_ns = 0;
-    return fresh_ns > 0 ? fresh_ns : 0;
+    return fresh_ns;
 }
 
 static void
@@ -206,7 +248,8 @@ put_down(struct conc_watch_record *record, struct conc_watched *watched, const s
     watched->seen_ns = end_ns;
 }
 
-/* A waiter that was passed over at the last look waited for who had the GIL then, whoever has it now. */
+/* A waiter that was passed over at the last look waited for who had the GIL then, whoever has it now and whatever the waiter
+ * has done since. */
 static void
 wait_until_last_look(struct conc_watch_record *record, struct conc_watched *watched)
 {
@@ -214,21 +257,54 @@ wait_until_last_look(struct conc_watch_record *record, struct conc_watched *watc
         put_down(record, watched, &watched->doing, record->last_ns);
 }
 
-/* A thread of another process, whose clock is behind while it runs. False: it is gone. */
+/* Nothing tells how long it was on a CPU: what is seen at two looks is all that is known of the time between them. False: it
+ * is gone. */
 static bool
-look_at_other(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
+look_without_times(struct conc_watch_record *record, struct conc_watched *watched)
 {
-    int64_t cpu_ns = watched->now.cpu_ns, delay_ns = watched->delay_told_ns;
-    int err = conc_watch_look_times(&record->files, watched, &cpu_ns, &delay_ns);
-    if (err == -ESRCH || cpu_ns < watched->now.cpu_ns)
+    struct conc_doing doing = watched->doing;
+    if (wait_of(record, watched) != GIL_WAITED_FOR &&
+        conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
+        return false;
+    int64_t now_ns = conc_now_ns();
+    if (now_ns > watched->seen_ns) {
+        struct conc_division division = conc_divide_seen(now_ns - watched->seen_ns, &watched->doing, &doing);
+        add_division(record, watched, &division, now_ns);
+    }
+    know_what_it_does(watched, &doing, now_ns);
+    watched->seen_ns = now_ns;
+    return true;
+}
+
+/* The CPU time so far, where there is no clock, and the run delay; as they were where they are not known. One that goes back is
+ * another thread's, which has got the id, unless it was told by the thread's clock before that was refused: schedstat may be
+ * behind. -ESRCH: the thread is gone. */
+static int
+look_at_times(struct conc_watch_record *record, struct conc_watched *watched, int64_t *cpu_ns, int64_t *delay_ns)
+{
+    *cpu_ns = watched->now.cpu_ns;
+    *delay_ns = watched->delay_told_ns;
+    int err = conc_watch_look_times(&record->files, watched, cpu_ns, delay_ns);
+    int64_t behind_ns = watched->now.cpu_ns - *cpu_ns;
+    if (behind_ns <= 0)
+        return err;
+    *cpu_ns = watched->now.cpu_ns;
+    return record->files.clock_refused != 0 && behind_ns <= CONC_DIVISION_BEHIND_NS ? 0 : -ESRCH;
+}
+
+/* A thread that has no clock for us, and whose CPU time may be behind while it runs. False: it is gone. */
+static bool
+look_behind(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
+{
+    int64_t cpu_ns, delay_ns;
+    int err = look_at_times(record, watched, &cpu_ns, &delay_ns);
+    if (err == -ESRCH)
         return false;
     bool moved = cpu_ns != watched->now.cpu_ns || delay_ns != watched->delay_told_ns;
     bool gave_up = gave_up_gil(record, watched);
     enum gil_wait gil = wait_of(record, watched);
-    if (gil == GIL_WAITED_FOR)
-        wait_until_last_look(record, watched);
     int64_t now_ns = conc_now_ns(), ns = now_ns - watched->seen_ns;
-    int64_t ran_ns = cpu_ns - watched->now.cpu_ns, delayed_ns = new_delay(watched, delay_ns);
+    int64_t ran_ns = cpu_ns - watched->now.cpu_ns, fresh_ns = new_delay(watched, delay_ns);
     watched->now.cpu_ns = cpu_ns;
     if (ran_ns > ns)
         ran_ns = ns;
@@ -236,15 +312,15 @@ look_at_other(struct conc_watch_record *record, struct conc_watched *watched, bo
     if ((moved || doing.state != CONC_WATCH_NOT_RUNNING || its_turn || err != 0) && gil != GIL_WAITED_FOR &&
         conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
         return false;
-    if (gil != GIL_NOT_WAITED_FOR || (gave_up && waits_for_gil(&doing)))
-        delayed_ns = 0;
-    if (delayed_ns > ns - ran_ns)
-        delayed_ns = ns - ran_ns;
+    bool all_waited = gil != GIL_NOT_WAITED_FOR || (gave_up && waits_for_gil(&doing));
+    int64_t delayed_ns = all_waited ? 0 : within(fresh_ns, ns - ran_ns);
+    if (!all_waited)
+        put_right(watched, fresh_ns - delayed_ns);
     struct conc_division division =
         conc_divide_behind(ns, ran_ns, delayed_ns, moved, &watched->doing, &doing, &watched->waited);
     int64_t settled_ns = conc_division_ns(&division);
     if (settled_ns > 0)
-        add_division(record, watched, &division, watched->seen_ns + settled_ns);
+        add_told_division(record, watched, &division, watched->seen_ns + settled_ns, delayed_ns);
     if (!gave_up || doing.state == CONC_WATCH_NOT_RUNNING)
         watched->gave_up = CONC_WATCH_NOT_KNOWN;
     know_what_it_does(watched, &doing, now_ns);
@@ -276,10 +352,30 @@ static void
 divide(struct conc_watch_record *record, struct conc_watched *watched, const struct span *span, bool all_waited,
        const struct conc_doing *doing)
 {
-    int64_t delayed_ns = delay_within(record, watched, span->ns - span->ran_ns, doing);
-    struct conc_division division = conc_divide(span->ns, span->ran_ns, all_waited ? 0 : delayed_ns, &watched->doing,
-                                                doing, &watched->waited);
-    add_division(record, watched, &division, span->now_ns);
+    int64_t told_ns = delay_within(record, watched, span->ns - span->ran_ns, doing);
+    int64_t delayed_ns = all_waited ? 0 : told_ns;
+    struct conc_division division =
+        conc_divide(span->ns, span->ran_ns, delayed_ns, &watched->doing, doing, &watched->waited);
+    add_told_division(record, watched, &division, span->now_ns, delayed_ns);
+    watched->seen_ns = span->now_ns;
+}
+
+/* It has not been on a CPU since the last look, and may be on one by now. One that waited then and is ready was woken at some
+ * moment in between. */
+static void
+divide_still(struct conc_watch_record *record, struct conc_watched *watched, const struct span *span,
+             const struct conc_doing *doing)
+{
+    const struct conc_doing ready = conc_doing_plainly(CONC_WATCH_RUNNABLE, CONC_WATCH_NONE);
+    bool waited = watched->doing.state == CONC_WATCH_NOT_RUNNING;
+    struct conc_doing before = watched->doing, after = *doing;
+    if (after.state == CONC_WATCH_RUNNING)
+        after = waited ? before : ready;
+    if (!waited)
+        before = after;
+    struct conc_division division = conc_divide_seen(span->ns, &before, &after);
+    if (span->ns > 0)
+        add_division(record, watched, &division, span->now_ns);
     watched->seen_ns = span->now_ns;
 }
 
@@ -287,9 +383,8 @@ divide(struct conc_watch_record *record, struct conc_watched *watched, const str
 static void
 go_on_waiting(struct conc_watch_record *record, struct conc_watched *watched, const struct span *span)
 {
-    wait_until_last_look(record, watched);
-    int64_t ns = span->now_ns - watched->seen_ns, ran_ns = span->ran_ns < ns ? span->ran_ns : ns;
-    struct conc_division division = conc_divide(ns, ran_ns, 0, &watched->doing, &watched->doing, &watched->waited);
+    struct conc_division division =
+        conc_divide(span->ns, span->ran_ns, 0, &watched->doing, &watched->doing, &watched->waited);
     add_division(record, watched, &division, span->now_ns);
     watched->seen_ns = span->now_ns;
     if (span->moved)
@@ -306,13 +401,23 @@ leave_open(struct conc_watch_record *record, struct conc_watched *watched, const
     know_what_it_does(watched, doing, span->now_ns);
 }
 
-/* False: the thread is gone. The time is taken with each thread's clock: the sampler itself may be off its CPU in the
- * middle of a look. */
-static bool
-look_at_own(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
+static void
+count_ready(struct conc_watch_record *record, const struct conc_watched *watched, const struct span *span,
+            const struct conc_doing *doing)
 {
-    int64_t cpu_ns;
-    if (conc_watch_look_cpu(&record->files, watched, &cpu_ns) != 0 || cpu_ns < watched->now.cpu_ns)
+    if (doing->state != CONC_WATCH_RUNNING && doing->state != CONC_WATCH_RUNNABLE)
+        return;
+    record->ready++;
+    if (span->ns - span->ran_ns >= DELAY_NS)
+        record->delayed = watched->index;
+}
+
+/* A thread whose own clock says `cpu_ns`. False: it is gone. The time is taken with each thread's clock: the sampler itself may
+ * be off its CPU in the middle of a look. */
+static bool
+look_by_clock(struct conc_watch_record *record, struct conc_watched *watched, int64_t cpu_ns, bool its_turn)
+{
+    if (cpu_ns < watched->now.cpu_ns)
         return false;
     struct span span = span_to(watched, conc_now_ns(), cpu_ns);
     enum gil_wait gil = wait_of(record, watched);
@@ -334,10 +439,13 @@ look_at_own(struct conc_watch_record *record, struct conc_watched *watched, bool
         leave_open(record, watched, &span, &doing);
         return true;
     }
-    if (whole || !span.moved)
+    if (whole)
         put_down(record, watched, &doing, span.now_ns);
+    else if (!span.moved)
+        divide_still(record, watched, &span, &doing);
     else
         divide(record, watched, &span, gil == GIL_TO_BE_HAD || (gave_up && waits_for_gil(&doing)), &doing);
+    count_ready(record, watched, &span, &doing);
     watched->gave_up = CONC_WATCH_NOT_KNOWN;
     know_what_it_does(watched, &doing, span.now_ns);
     return true;
@@ -348,7 +456,32 @@ look_at_own(struct conc_watch_record *record, struct conc_watched *watched, bool
 bool
 conc_record_thread_look(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn)
 {
-    return record->files.pid != 0 ? look_at_other(record, watched, its_turn) : look_at_own(record, watched, its_turn);
+    int64_t cpu_ns;
+    if (waits_for_gil(&watched->doing))
+        wait_until_last_look(record, watched);
+    switch (conc_watch_look_clock(&record->files, watched, &cpu_ns)) {
+    case 0:
+        return look_by_clock(record, watched, cpu_ns, its_turn);
+    case -ESRCH:
+        return false;
+    default:
+        break;
+    }
+    if (record->files.refused[CONC_WATCH_SCHEDSTAT] == 0)
+        return look_behind(record, watched, its_turn);
+    watched->now.cpu_ns = CONC_WATCH_NOT_KNOWN;
+    return look_without_times(record, watched);
+}
+
+bool
+conc_record_thread_waits_on(struct conc_watch_record *record, struct conc_watched *watched)
+{
+    if (wait_of(record, watched) != GIL_WAITED_FOR)
+        return false;
+    const struct conc_hold *hold = conc_holds_find(&record->holds, watched->doing.interpreter);
+    if (!conc_hold_is_anothers_still(hold, watched->index))
+        wait_until_last_look(record, watched);
+    return true;
 }
 
 bool
@@ -356,9 +489,11 @@ conc_record_thread_begin(struct conc_watch_record *record, struct conc_watched *
 {
     struct conc_doing doing;
     int64_t delay_ns;
-    int err = conc_watch_look_cpu(&record->files, watched, &watched->now.cpu_ns);
+    int err = conc_watch_look_clock(&record->files, watched, &watched->now.cpu_ns);
+    if (err != 0 && err != -ESRCH)
+        err = conc_watch_look_times(&record->files, watched, &watched->now.cpu_ns, &delay_ns);
     watched->begin_ns = watched->seen_ns = conc_now_ns();
-    if (err != 0 || conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
+    if (err == -ESRCH || conc_watch_look(&record->files, &record->gils, watched, &doing) != 0)
         return false;
     know_what_it_does(watched, &doing, watched->begin_ns);
     conc_watch_look_name(&record->files, watched);

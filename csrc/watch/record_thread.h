@@ -16,6 +16,10 @@
  * False: it is gone. */
 bool conc_record_thread_look(struct conc_watch_record *record, struct conc_watched *watched, bool its_turn);
 
+/* Whether a thread that waited for a GIL goes on, since that is known to have been others' and is another one's now: then it
+ * need not be looked at. What it waited until the last look is put down to who had the GIL then. */
+bool conc_record_thread_waits_on(struct conc_watch_record *record, struct conc_watched *watched);
+
 /* Looks at a new one for the first time. False: it is gone. */
 bool conc_record_thread_begin(struct conc_watch_record *record, struct conc_watched *watched);
 

@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #include "base/alloc.h"
+#include "base/compiler.h"
+#include "os/affinity.h"
 #include "os/clock.h"
 #include "os/park.h"
 #include "os/registry.h"
@@ -16,16 +18,25 @@
 #include "sync/completion.h"
 #include "sync/lock.h"
 
+/* Others may want the CPU of one that waits longer. */
+#define SHORT_WAIT_NS INT64_C(20000)
+
+/* Looks between two at which it is moved: that takes some 10 us. */
+#define LOOKS_TO_MOVE 4
+
 struct conc_sampler {
     struct conc_fork_hook fork_hook;
     struct conc_lock lock;              /* of the record */
     struct conc_watch_record record;    /* by lock; once ended, constant */
     struct conc_completion begun;       /* the first look is over */
+    struct conc_completion over;        /* the last one is */
     int begin_err;                      /* set before `begun` */
     _Atomic(uint32_t) stop;             /* parked on */
     const int *tids;                    /* [borrowed] until `begun` */
     int tid_count;
     int64_t cost_ns;                    /* by lock */
+    int32_t cpus;                       /* of the thread, when it began; 0: not known */
+    int64_t moved;                      /* the number of the look after which it was last moved to another one */
     struct conc_os_thread thread;
     bool ended;                         /* of who stops it, or of the child of a fork */
 };
@@ -73,6 +84,28 @@ begin(struct conc_sampler *sampler)
     return 0;
 }
 
+static int32_t
+count_cpus(void)
+{
+    struct conc_bitset cpus = {0};
+    size_t count = conc_affinity_get(&cpus) == 0 ? conc_bitset_count(&cpus) : 0;
+    conc_bitset_clear(&cpus);
+    return (int32_t)count;
+}
+
+/* A thread that is woken stays on its CPU, whoever runs there and whatever is idle, as long as the kernel thinks little of the
+ * chance to find another one (SIS_UTIL): with two of them, as soon as one is busy. So each look would be at the cost of who
+ * holds the GIL, and of all who wait for it. */
+static void
+make_way(struct conc_sampler *sampler)
+{
+    struct conc_watch_record *record = &sampler->record;
+    if (record->looks - sampler->moved < LOOKS_TO_MOVE || !conc_record_is_in_the_way(record, sampler->cpus))
+        return;
+    sampler->moved = record->looks;
+    (void)conc_affinity_leave_cpu();    /* where it cannot, it stays */
+}
+
 static void
 look(struct conc_sampler *sampler)
 {
@@ -85,6 +118,7 @@ look(struct conc_sampler *sampler)
         sampler->cost_ns = conc_thread_cpu_ns();
         conc_pace_judge(&record->pace, now_ns, sampler->cost_ns);
     }
+    make_way(sampler);
     conc_lock_release(&sampler->lock);
 }
 
@@ -103,13 +137,14 @@ sampler_main(void *arg)
     struct conc_sampler *sampler = arg;
     conc_thread_self_set_name("conc-watch");
     conc_thread_self_wake_promptly();
+    sampler->cpus = count_cpus();
     conc_lock_acquire(&sampler->lock);
     int err = sampler->begin_err = begin(sampler);
     sampler->record.pace.cost_ns = conc_thread_cpu_ns();    /* the first look is not like the others */
     conc_lock_release(&sampler->lock);
     conc_complete(&sampler->begun);
     if (err != 0)
-        return NULL;
+        return NULL;            /* it is nobody's: it is never stopped */
     while (atomic_load_explicit(&sampler->stop, memory_order_acquire) == 0) {
         if (conc_now_ns() >= sampler->record.pace.due_ns)
             look(sampler);
@@ -117,6 +152,7 @@ sampler_main(void *arg)
             (void)conc_park_for(CONC_PARK_SLEEP, &sampler->stop, 0, sampler->record.pace.due_ns);
     }
     finish(sampler);
+    conc_complete(&sampler->over);
     return NULL;
 }
 
@@ -130,14 +166,33 @@ discard(struct conc_sampler *sampler)
     conc_free(sampler);
 }
 
+/* Awake, at first without giving its CPU away. */
+static bool
+wait_awake(struct conc_completion *completion, int64_t deadline_ns)
+{
+    int64_t short_ns = conc_deadline_after(SHORT_WAIT_NS);
+    for (;;) {
+        if (conc_completion_done(completion))
+            return true;
+        int64_t now_ns = conc_now_ns();
+        if (now_ns >= deadline_ns)
+            return false;
+        if (now_ns < short_ns)
+            conc_cpu_relax();
+        else
+            conc_os_thread_yield();
+    }
+}
+
 int
-conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler **out)
+conc_sampler_create(const struct conc_sampler_attr *attr, struct conc_sampler **out)
 {
     struct conc_sampler *sampler = conc_alloc(sizeof(*sampler));
     if (sampler == NULL)
         return -ENOMEM;
     conc_lock_init(&sampler->lock);
     conc_completion_init(&sampler->begun);
+    conc_completion_init(&sampler->over);
     sampler->record.interval_ns = attr->interval_ns;
     sampler->record.segment_room = attr->segment_room;
     sampler->record.files.pid = attr->pid;
@@ -154,16 +209,53 @@ conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler **o
         discard(sampler);
         return err;
     }
-    while (conc_completion_wait(&sampler->begun, CONC_FOREVER) != 0)
-        ;                               /* a signal: it is handled when the caller is back */
-    if (sampler->begin_err != 0) {
-        err = sampler->begin_err;
-        conc_os_thread_join(&sampler->thread, 0);
-        discard(sampler);
-        return err;
-    }
     *out = sampler;
     return 0;
+}
+
+bool
+conc_sampler_begins_by(struct conc_sampler *sampler, int64_t deadline_ns)
+{
+    return wait_awake(&sampler->begun, deadline_ns);
+}
+
+int
+conc_sampler_begun(struct conc_sampler **owned)
+{
+    struct conc_sampler *sampler = *owned;
+    while (conc_completion_wait(&sampler->begun, CONC_FOREVER) != 0)
+        ;                               /* a signal: it is handled when the caller is back */
+    int err = sampler->begin_err;
+    if (err != 0) {
+        conc_os_thread_join(&sampler->thread, 0);
+        discard(sampler);
+        *owned = NULL;
+    }
+    return err;
+}
+
+int
+conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler **out)
+{
+    int err = conc_sampler_create(attr, out);
+    return err != 0 ? err : conc_sampler_begun(out);
+}
+
+static void
+ask_to_stop(struct conc_sampler *sampler)
+{
+    /* release: pairs with the thread's look at it. */
+    atomic_store_explicit(&sampler->stop, 1, memory_order_release);
+    conc_unpark(&sampler->stop, 1);
+}
+
+bool
+conc_sampler_stops_by(struct conc_sampler *sampler, int64_t deadline_ns)
+{
+    if (sampler->ended)
+        return true;
+    ask_to_stop(sampler);
+    return wait_awake(&sampler->over, deadline_ns);
 }
 
 void
@@ -171,9 +263,7 @@ conc_sampler_stop(struct conc_sampler *sampler)
 {
     if (sampler->ended)
         return;
-    /* release: pairs with the thread's look at it. */
-    atomic_store_explicit(&sampler->stop, 1, memory_order_release);
-    conc_unpark(&sampler->stop, 1);
+    ask_to_stop(sampler);
     conc_os_thread_join(&sampler->thread, 0);
     sampler->ended = true;
 }

@@ -22,7 +22,7 @@ struct conc_sampler_attr {
     int descriptors;            /* that it may keep open */
     int32_t segment_room;       /* 0: as many as usual */
     struct conc_watch_gils gils;
-    const int *tids;            /* [borrowed] during the start: threads that are there, where they cannot be listed */
+    const int *tids;            /* [borrowed] until it has begun: threads that are there, where they cannot be listed */
     int tid_count;
 };
 
@@ -32,6 +32,16 @@ int conc_sampler_start(const struct conc_sampler_attr *attr, struct conc_sampler
 /* Looks a last time, and waits for the thread's end: one look at most. Later calls, and those in the child of a fork, do
  * nothing. One thread calls it at a time. */
 void conc_sampler_stop(struct conc_sampler *sampler);
+
+/* The same in two steps, for a caller whom others wait for: what takes a fraction of a millisecond as a rule is first waited for
+ * awake, so that the caller is not seen to wait with what it keeps from them, until the deadline. True: it is done, and
+ * conc_sampler_begun() or conc_sampler_stop(), one of which must follow in any case, returns at once. */
+int conc_sampler_create(const struct conc_sampler_attr *attr, struct conc_sampler **sampler);
+bool conc_sampler_begins_by(struct conc_sampler *sampler, int64_t deadline_ns);
+bool conc_sampler_stops_by(struct conc_sampler *sampler, int64_t deadline_ns);
+
+/* Waits until a sampler that was created has looked once. -ENOMEM: it could not; it is gone, and *sampler NULL. */
+int conc_sampler_begun(struct conc_sampler **sampler);
 
 /* Whether it has been stopped, or stayed behind at a fork. */
 bool conc_sampler_ended(const struct conc_sampler *sampler);

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/clock.h"
@@ -15,19 +14,8 @@ struct truth_tally {
     int64_t right, wrong, unknown, free, uncounted;
 };
 
-#define TRUTH_HOLDERS 16
-
-struct truth_watch {
-    atomic_int stop;                    /* ends it */
-    int64_t samples, locked, cpu_ns;
-    struct {
-        int64_t tid, samples;
-    } holders[TRUTH_HOLDERS];           /* tid 0: free */
-};
-
 void truth_hold(int64_t ns);
 int64_t truth_work(int64_t steps);
-int truth_watch(const struct conc_gil_layout *layout, int64_t interval_ns, struct truth_watch *watch);
 int truth_sample(const struct conc_gil_layout *layout, int count, int64_t interval_ns, struct truth_tally *tally);
 int64_t truth_cost(const struct conc_gil_layout *layout, int count);
 
@@ -79,7 +67,7 @@ truth_sample(const struct conc_gil_layout *layout, int count, int64_t interval_n
             continue;
         struct conc_gil_sample sample;
         uint64_t before = atomic_load(&hold);
-        err = conc_gil_reader_read(reader, &sample, 1);
+        err = conc_gil_reader_glance(reader, &sample, 1);
         uint64_t after = atomic_load(&hold);
         if (err == 1)
             count_sample(tally, before, after, &sample);
@@ -105,40 +93,4 @@ truth_cost(const struct conc_gil_layout *layout, int count)
     int64_t taken = conc_now_ns() - begin;
     conc_gil_reader_close(reader);
     return err < 0 ? err : taken;
-}
-
-static void
-note_holder(struct truth_watch *watch, const struct conc_gil_sample *sample)
-{
-    watch->samples++;
-    watch->locked += sample->locked;
-    for (int i = 0; sample->holder_tid > 0 && i < TRUTH_HOLDERS; i++) {
-        if (watch->holders[i].tid == 0)
-            watch->holders[i].tid = sample->holder_tid;
-        if (watch->holders[i].tid == sample->holder_tid) {
-            watch->holders[i].samples++;
-            break;
-        }
-    }
-}
-
-/* Samples the GIL at an even pace until it is told to stop, asleep in between. */
-int
-truth_watch(const struct conc_gil_layout *layout, int64_t interval_ns, struct truth_watch *watch)
-{
-    struct conc_gil_reader *reader;
-    int err = conc_gil_reader_open(&reader, 0, layout);
-    if (err < 0)
-        return err;
-    for (int64_t next = conc_now_ns() + interval_ns; err >= 0 && !atomic_load(&watch->stop); next += interval_ns) {
-        struct timespec at = {.tv_sec = next / CONC_NS_PER_S, .tv_nsec = next % CONC_NS_PER_S};
-        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
-        struct conc_gil_sample sample;
-        err = conc_gil_reader_read(reader, &sample, 1);
-        if (err == 1)
-            note_holder(watch, &sample);
-    }
-    conc_gil_reader_close(reader);
-    watch->cpu_ns = conc_thread_cpu_ns();
-    return err < 0 ? err : 0;
 }

@@ -76,6 +76,29 @@ caller(const struct conc_bitset *allowed)
     check_cpus(conc_thread_self_id(), allowed);
 }
 
+/* Away from where it is, to where it may be; who has one alone stays. */
+static void
+another_cpu(const struct conc_bitset *allowed)
+{
+    struct conc_bitset one;
+    if (conc_bitset_count(allowed) > 1) {
+        int before, after;
+        do {                            /* the kernel may move it back, or may have moved it before */
+            before = sched_getcpu();
+            CHECK_EQ(conc_affinity_leave_cpu(), 0);
+            after = sched_getcpu();
+            check_cpus(conc_thread_self_id(), allowed);
+        } while (after == before);
+        CHECK(conc_bitset_has(allowed, (size_t)after));
+    }
+    one_cpu(&one, (size_t)sched_getcpu());
+    CHECK_EQ(conc_affinity_set(&one), 0);
+    CHECK_EQ(conc_affinity_leave_cpu(), -EINVAL);
+    check_cpus(conc_thread_self_id(), &one);
+    CHECK_EQ(conc_affinity_set(allowed), 0);
+    conc_bitset_clear(&one);
+}
+
 /* It is moved from CPU to CPU while it computes, and each time it is there when the call has returned. */
 static void
 computing_thread(const struct conc_bitset *allowed)
@@ -150,6 +173,7 @@ main(void)
     HAVE_EQ(conc_affinity_get(&allowed), 0);
     CHECK(conc_bitset_count(&allowed) > 0);
     caller(&allowed);
+    another_cpu(&allowed);
     computing_thread(&allowed);
     waiting_and_ended_thread(&allowed);
     no_thread_of_ours(&allowed);

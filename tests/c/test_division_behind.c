@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_division_behind.c - conc_divide_behind(): time by a clock that is behind is divided late, and all the same whole. */
+/* test_division_behind.c - conc_divide_behind(): time by a clock that is behind is divided late, and all the same whole; and
+ * conc_divide_seen(), without any clock. */
 #include "base/random.h"
 #include "check.h"
 #include "watch/division.h"
@@ -81,6 +82,21 @@ test_no_time_is_made(void)
     }
 }
 
+static void
+test_without_times_half_of_it_belongs_to_each_look(void)
+{
+    struct conc_division division = conc_divide_seen(5 * MS, &running, &locked);
+    CHECK_EQ(division.count, 2);
+    CHECK_EQ(division.parts[0].doing.state, CONC_WATCH_RUNNING);
+    CHECK_EQ(ns_of(&division, CONC_WATCH_RUNNING), 5 * MS / 2);
+    CHECK_EQ(conc_division_ns(&division), 5 * MS);
+    division = conc_divide_seen(1, &running, &locked);
+    CHECK_EQ(ns_of(&division, CONC_WATCH_NOT_RUNNING), 1);
+    division = conc_divide_seen(5 * MS, &running, &running);
+    CHECK_EQ(division.count, 1);
+    CHECK_EQ(ns_of(&division, CONC_WATCH_RUNNING), 5 * MS);
+}
+
 int
 main(void)
 {
@@ -89,5 +105,6 @@ main(void)
     test_one_that_waits_now_is_settled();
     test_one_that_was_woken_has_waited_for_half_of_what_is_not_known();
     test_no_time_is_made();
+    test_without_times_half_of_it_belongs_to_each_look();
     return 0;
 }

@@ -156,6 +156,77 @@ gils_of_interpreters(void)
     conc_gil_reader_close(reader);
 }
 
+/* A GIL that is a variable is glanced at: who has it is asked when another one took it, and else now and then. */
+static void
+glances(void)
+{
+    static struct fake_runtime runtime;
+    static struct fake_interpreter main_interpreter = {.id = 0, .gil = &runtime.gil};
+    static struct fake_thread first = {.native_id = 30}, second = {.native_id = 31};
+    runtime.newest = &main_interpreter;
+    struct conc_gil_layout layout = fake_layout(&runtime);
+    struct conc_gil_reader *reader = open_reader(&layout);
+    struct conc_gil_sample sample;
+    CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+    CHECK(!sample.enabled && !sample.locked && sample.holder_tid == 0);
+    runtime.gil.enabled = 1;
+    for (int i = 0; i < 3 * CONC_GIL_GLANCES; i++) {
+        fake_take(&runtime.gil, i % 2 == 0 ? &first : &second);
+        for (int again = 0; again < 2; again++) {
+            CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+            CHECK(sample.enabled && sample.locked && sample.interpreter == 0);
+            CHECK_EQ(sample.holder_tid, i % 2 == 0 ? 30 : 31);
+            CHECK_EQ(sample.switches, (uint64_t)i + 1);
+        }
+        fake_drop(&runtime.gil);
+        CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+        CHECK(sample.enabled && !sample.locked && sample.holder_tid == 0);
+    }
+
+    for (int look = 0; look < 4 * CONC_GIL_GLANCES; look++)     /* free all the while */
+        CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+    fake_take(&runtime.gil, &first);
+    CHECK_EQ(read_one(reader).holder_tid, 30);
+    first.native_id = 32;                       /* another thread's state in its place */
+    int old = 0;
+    while (conc_gil_reader_glance(reader, &sample, 1) == 1 && sample.holder_tid == 30)
+        old++;
+    CHECK_EQ(old, CONC_GIL_GLANCES - 1);
+    CHECK_EQ(sample.holder_tid, 32);
+    first.native_id = 0;                        /* gone */
+    CHECK_EQ(read_one(reader).holder_tid, -1);
+    CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+    CHECK(sample.locked && sample.holder_tid == -1);
+    CHECK_EQ(conc_gil_reader_glance(reader, &sample, 0), 0);
+    conc_gil_reader_close(reader);
+}
+
+/* One that may be freed is never. */
+static void
+no_glances(void)
+{
+    static struct fake_runtime runtime;
+    static struct fake_interpreter ending = {.id = 1};
+    static struct fake_thread thread = {.native_id = 33};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct fake_gil *gil = map(page);
+    ending.gil = gil;
+    gil->enabled = 1;
+    runtime.newest = &ending;
+    struct conc_gil_layout layout = fake_layout(&runtime);
+    struct conc_gil_reader *reader = open_reader(&layout);
+    struct conc_gil_sample sample;
+    fake_take(gil, &thread);
+    for (unsigned long tid = 33; tid < 36; tid++) {
+        thread.native_id = tid;
+        CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), 1);
+        CHECK_EQ(sample.holder_tid, (int)tid);
+    }
+    CHECK_EQ(munmap(gil, page), 0);
+    CHECK_EQ(conc_gil_reader_glance(reader, &sample, 1), -EFAULT);
+    conc_gil_reader_close(reader);
+}
+
 /* Structures that are unmapped after the reader has come to know them. */
 static void
 memory_that_goes(void)
@@ -303,8 +374,9 @@ take_turns(void *arg, unsigned index)
 }
 
 static void
-changing_holders(void)
+changing_holders(int (*look)(struct conc_gil_reader *reader, struct conc_gil_sample *samples, int size))
 {
+    atomic_store(&race.stop, false);
     race.runtime.gil.enabled = 1;
     race.interpreter.gil = &race.runtime.gil;
     race.runtime.newest = &race.interpreter;
@@ -314,7 +386,8 @@ changing_holders(void)
     crew_start(&crew, TAKERS, take_turns, NULL);
     uint64_t switches = 0;
     for (int i = 0; i < TURNS(20000); i++) {
-        struct conc_gil_sample sample = read_one(reader);
+        struct conc_gil_sample sample;
+        CHECK_EQ(look(reader, &sample, 1), 1);
         CHECK(sample.enabled && sample.switches >= switches);
         switches = sample.switches;
         if (!sample.locked)
@@ -333,10 +406,13 @@ main(void)
     one_gil();
     gil_of_the_runtime();
     gils_of_interpreters();
+    glances();
+    no_glances();
     memory_that_goes();
     odd_lists();
     no_structures();
     no_runtime();
-    changing_holders();
+    changing_holders(conc_gil_reader_read);
+    changing_holders(conc_gil_reader_glance);
     return 0;
 }

@@ -2,7 +2,10 @@
 /* test_os_thread.c - os/thread.h and os/thread_self.h: signal masks, stack sizes, identities, names, failure. */
 #include "os/thread.h"
 
+#include <sched.h>
 #include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "crew.h"
@@ -109,10 +112,75 @@ failure_is_an_errno(void)
     CHECK_EQ(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
 }
 
+/* As sched_getattr(2) tells it since Linux 6.12; older kernels say a runtime of 0. */
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+static struct scheduling
+scheduling_of_self(void)
+{
+    struct scheduling now = {.size = sizeof(now)};
+    CHECK_EQ(syscall(SYS_sched_getattr, 0, &now, sizeof(now), 0), 0);
+    return now;
+}
+
+struct promptness {
+    sem_t done;
+    int policy, nice;
+    struct scheduling before, after;
+    int slack_ns;
+};
+
+static void
+ask_for_promptness(void *arg)
+{
+    struct promptness *asked = arg;
+    CHECK_EQ(sched_setscheduler(0, asked->policy, &(struct sched_param){0}), 0);
+    CHECK_EQ(setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), asked->nice), 0);
+    asked->before = scheduling_of_self();
+    conc_thread_self_wake_promptly();
+    asked->after = scheduling_of_self();
+    asked->slack_ns = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+    event_set(&asked->done);
+}
+
+static struct promptness
+promptness_at(int policy, int nice)
+{
+    struct promptness asked = {.policy = policy, .nice = nice};
+    event_init(&asked.done);
+    HAVE_EQ(conc_os_thread_start(&(struct conc_os_thread_attr){0}, ask_for_promptness, &asked), 0);
+    event_wait(&asked.done);
+    CHECK_EQ(asked.slack_ns, 1);
+    CHECK_EQ(asked.after.policy, policy);
+    CHECK_EQ(asked.after.nice, nice);
+    return asked;
+}
+
+static void
+promptness_keeps_policy_and_niceness(void)
+{
+    uint64_t theirs = scheduling_of_self().runtime_ns;
+    struct promptness plain = promptness_at(SCHED_OTHER, 0), nice = promptness_at(SCHED_OTHER, 7);
+    /* A kernel that tells slices grants them. */
+    uint64_t expected = theirs != 0 ? 100000 : 0;
+    CHECK_EQ(plain.after.runtime_ns, expected);
+    CHECK_EQ(nice.after.runtime_ns, expected);
+    struct promptness batch = promptness_at(SCHED_BATCH, 3);
+    CHECK_EQ(batch.after.runtime_ns, batch.before.runtime_ns);
+    CHECK_EQ(scheduling_of_self().runtime_ns, theirs);
+}
+
 int
 main(void)
 {
     identity_name_and_stack();
+    promptness_keeps_policy_and_niceness();
     masks();
     failure_is_an_errno();
     return 0;

@@ -19,7 +19,9 @@ struct scene {
     struct fake_gil fake;
     atomic_int tids[ROLES];
     cpu_set_t cpu;
-    atomic_bool wants;          /* the waiter wants the GIL; until then it computes */
+    atomic_bool wants;          /* the waiter wants the GIL; else it computes */
+    atomic_bool sleeps;         /* or it sleeps, until `bed` is not 0 */
+    _Atomic(uint32_t) bed;
     atomic_bool spins;          /* the spinner does */
     atomic_bool over;
     struct crew crew;
@@ -28,14 +30,16 @@ struct scene {
     int64_t runnable_ns, waited_ns, seen_ns;    /* of the waiter when it was last noted */
 };
 
-/* Asks for its turn each millisecond, as CPython's threads do each switch interval. */
+/* Computes, or asks for its turn each millisecond, as CPython's threads do each switch interval. */
 static void
-wait_for_turn(struct scene *scene)
+take_turns(struct scene *scene)
 {
-    while (!atomic_load(&scene->wants) && !atomic_load(&scene->over))
-        ;
-    while (!atomic_load(&scene->over))
-        (void)conc_park_for(CONC_PARK_UNTOLD, &scene->fake.word, 0, conc_deadline_after(INTERVAL_NS));
+    while (!atomic_load(&scene->over)) {
+        if (atomic_load(&scene->wants))
+            (void)conc_park_for(CONC_PARK_UNTOLD, &scene->fake.word, 0, conc_deadline_after(INTERVAL_NS));
+        else if (atomic_load(&scene->sleeps))
+            (void)conc_park_for(CONC_PARK_SLEEP, &scene->bed, 0, CONC_FOREVER);
+    }
 }
 
 /* The kernel lets a thread of SCHED_IDLE have a three-hundredth of a CPU that another one wants. */
@@ -48,7 +52,7 @@ play(void *arg, unsigned role)
         CHECK_EQ(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}), 0);
     atomic_store(&scene->tids[role], conc_thread_self_id());
     if (role == WAITER)
-        wait_for_turn(scene);
+        take_turns(scene);
     while (!atomic_load(&scene->over)) {
         if (role == OTHER || !atomic_load(&scene->spins))
             (void)conc_park_for(CONC_PARK_SLEEP, &scene->fake.word, 0, conc_deadline_after(INTERVAL_NS));
@@ -116,6 +120,8 @@ static void
 end(struct scene *scene)
 {
     atomic_store(&scene->over, true);
+    atomic_store(&scene->bed, 1);
+    conc_unpark(&scene->bed, 1);
     crew_join(&scene->crew);
     int64_t total_ns = scene->waiter->running_ns + scene->waiter->runnable_ns;
     for (int i = 0; i < CONC_WATCH_REASONS; i++)
@@ -124,7 +130,7 @@ end(struct scene *scene)
     conc_record_clear(&scene->record);
 }
 
-/* The waiter is seen to wait for the other one's GIL, and hardly gets a CPU from then on. */
+/* The waiter is seen to wait for the other one's GIL, whose sum there is, and hardly gets a CPU from then on. */
 static void
 wait_for_other(struct scene *scene)
 {
@@ -132,7 +138,7 @@ wait_for_other(struct scene *scene)
     scene->fake.switches = 1;
     do
         look(scene);
-    while (!does(scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_GIL));
+    while (!does(scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_GIL) || scene->record.waits.used == 0);
     atomic_store(&scene->spins, true);
 }
 
@@ -147,7 +153,7 @@ test_a_waiter_that_queues_to_ask_for_the_gil_waits_for_it(void)
     look(&scene);
     note(&scene);
     int64_t ran_ns = scene.waiter->running_ns;
-    for (int i = 0; i < LOOKS; i++)
+    for (int i = 0; i < TURNS(LOOKS); i++)
         look(&scene);
     conc_record_finish(&scene.record, conc_now_ns());
     CHECK_EQ(scene.waiter->runnable_ns, scene.runnable_ns);
@@ -158,6 +164,86 @@ test_a_waiter_that_queues_to_ask_for_the_gil_waits_for_it(void)
     HAVE(sum = conc_sums_at(&scene.record.waits, FAKE_INTERPRETER, scene.waiter->index, other->index));
     CHECK(sum->ns >= scene.waiter->waiting_ns[CONC_WATCH_GIL] - scene.waited_ns);
     end(&scene);
+}
+
+/* Whoever has it next: it is passed over at most looks, and its time until the last one goes to who had it then. */
+static void
+test_a_waiter_waited_for_who_had_the_gil_at_the_last_look(void)
+{
+    struct scene scene = {0};
+    begin(&scene, true);
+    wait_for_other(&scene);
+    int32_t waiter = scene.waiter->index;
+    int32_t other = conc_watched_find(&scene.record.threads, atomic_load(&scene.tids[OTHER]))->index;
+    int32_t spinner = conc_watched_find(&scene.record.threads, atomic_load(&scene.tids[SPINNER]))->index;
+    look(&scene);
+    int64_t begin_ns = scene.record.last_ns;
+    for (int i = 0; i < TURNS(LOOKS); i++)
+        look(&scene);
+    int64_t taken_ns = scene.record.last_ns, ran_ns = scene.waiter->running_ns;
+    scene.fake.holder = atomic_load(&scene.tids[SPINNER]);
+    scene.fake.switches = 2;
+    look(&scene);
+    conc_record_finish(&scene.record, conc_now_ns());
+    const struct conc_sum *first, *second;
+    HAVE(first = conc_sums_at(&scene.record.waits, FAKE_INTERPRETER, waiter, other));
+    HAVE(second = conc_sums_at(&scene.record.waits, FAKE_INTERPRETER, waiter, spinner));
+    CHECK(first->ns >= taken_ns - begin_ns - ran_ns);
+    CHECK(second->ns <= scene.waiter->seen_ns - taken_ns);
+    end(&scene);
+}
+
+static void
+test_who_has_got_the_gil_waits_no_more(void)
+{
+    struct scene scene = {0};
+    begin(&scene, true);
+    wait_for_other(&scene);
+    atomic_store(&scene.spins, false);
+    atomic_store(&scene.wants, false);
+    scene.fake.holder = atomic_load(&scene.tids[WAITER]);
+    scene.fake.switches = 2;
+    while (!does(&scene, CONC_WATCH_RUNNING, CONC_WATCH_NONE))
+        look(&scene);
+    conc_record_finish(&scene.record, conc_now_ns());
+    end(&scene);
+}
+
+/* It sleeps behind the spinner. Whether it was seen to queue for the CPU before it had run. */
+static bool
+wake_to_queue(struct scene *scene)
+{
+    begin(scene, false);
+    atomic_store(&scene->sleeps, true);
+    do
+        look(scene);
+    while (!does(scene, CONC_WATCH_NOT_RUNNING, CONC_WATCH_SLEEP));
+    atomic_store(&scene->spins, true);
+    look(scene);
+    int64_t ran_ns = scene->waiter->now.cpu_ns;
+    note(scene);
+    atomic_store(&scene->sleeps, false);
+    atomic_store(&scene->bed, 1);
+    conc_unpark(&scene->bed, 1);
+    int64_t due_ns = conc_deadline_after(INTERVAL_NS);
+    while (conc_now_ns() < due_ns)
+        sched_yield();
+    CHECK(conc_record_thread_look(&scene->record, scene->waiter, true));
+    return does(scene, CONC_WATCH_RUNNABLE, CONC_WATCH_NONE) && scene->waiter->now.cpu_ns == ran_ns;
+}
+
+static void
+test_who_is_woken_to_queue_was_woken_half_way(void)
+{
+    for (bool queued = false; !queued;) {
+        struct scene scene = {0};
+        queued = wake_to_queue(&scene);
+        if (queued) {
+            int64_t ns = scene.waiter->seen_ns - scene.seen_ns;
+            CHECK_EQ(scene.waiter->runnable_ns - scene.runnable_ns, ns - ns / 2);
+        }
+        end(&scene);
+    }
 }
 
 static void
@@ -243,6 +329,9 @@ int
 main(void)
 {
     test_a_waiter_that_queues_to_ask_for_the_gil_waits_for_it();
+    test_a_waiter_waited_for_who_had_the_gil_at_the_last_look();
+    test_who_has_got_the_gil_waits_no_more();
+    test_who_is_woken_to_queue_was_woken_half_way();
     test_a_waiter_that_queues_while_nobody_has_the_gil_is_ready();
     test_who_has_lost_the_gil_and_queues_waits_for_it();
     test_who_gave_up_the_gil_to_compute_is_ready();

@@ -217,6 +217,32 @@ test_what_threads_wait_for(void)
     end_scene(&scene, &crew);
 }
 
+/* A caller that keeps others waiting does each in two steps, of which the first ends by a deadline. */
+static void
+test_a_begin_and_an_end_by_a_deadline(void)
+{
+    struct conc_sampler_attr attr = {.interval_ns = INTERVAL_NS, .descriptors = 64};
+    for (int far = 0; far < 2; far++) {
+        struct conc_sampler *sampler = NULL;
+        HAVE_EQ(conc_sampler_create(&attr, &sampler), 0);
+        bool begins = conc_sampler_begins_by(sampler, far ? CONC_FOREVER : 0);
+        CHECK(begins || !far);
+        int err = conc_sampler_begun(&sampler);
+        if (faults_injected() > 0)
+            faults_end();               /* its thread may have found no memory before it was asked */
+        CHECK_EQ(err, 0);
+        CHECK(conc_sampler_begins_by(sampler, 0));
+        let_looks_pass(2);
+        bool stops = conc_sampler_stops_by(sampler, far ? CONC_FOREVER : 0);
+        CHECK(stops || !far);
+        CHECK(!conc_sampler_ended(sampler));
+        const struct conc_watch_record *record = stopped(sampler);
+        check_whole(record, find(record, conc_thread_self_id()));
+        CHECK(conc_sampler_stops_by(sampler, 0));
+        conc_sampler_free(sampler);
+    }
+}
+
 /* ---- threads that come and go ------------------------------------------------------------------------------------------- */
 
 static void
@@ -464,7 +490,7 @@ test_a_long_watch_is_thinned(void)
     struct conc_sampler_attr attr = {.interval_ns = INTERVAL_NS / 4, .descriptors = 64, .segment_room = 16};
     struct conc_sampler *sampler = NULL;
     HAVE_EQ(conc_sampler_start(&attr, &sampler), 0);
-    int64_t until = conc_deadline_after(300 * INTERVAL_NS);
+    int64_t until = conc_deadline_after((60 + TURNS(240)) * INTERVAL_NS);
     while (conc_now_ns() < until) {
         int64_t busy_until = conc_deadline_after(INTERVAL_NS);
         while (conc_now_ns() < busy_until)
@@ -486,6 +512,7 @@ main(void)
     test_a_fork_ends_it_in_the_child();
     test_nothing_is_left();
     test_what_threads_wait_for();
+    test_a_begin_and_an_end_by_a_deadline();
     test_threads_that_come_and_go();
     test_who_holds_and_who_waits();
     test_a_process_that_may_not_look_at_itself();

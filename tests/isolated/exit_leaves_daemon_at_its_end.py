@@ -8,8 +8,10 @@ An atexit function that was registered before conc was imported sees them abando
 # stdout: abandoned, alive
 
 import atexit
+import operator
 import sys
 import threading
+from collections import deque
 
 THREADS = []
 
@@ -56,11 +58,17 @@ def drop() -> None:
     Finalized()
 
 
-targets = {"python": compute_for_ever, "lock": wait_for_ever, "shield": in_a_shield, "stopped": wait_for_ever}
+targets = {"python": compute_for_ever, "lock": wait_for_ever, "shield": in_a_shield}
 target = targets.get(where, drop if where == "finalizer" else int)
 if where in ("kernel", "kernel-callback"):
     thread = conc.Thread(target=kernels.sleep, args=(3600.0,), daemon=True)
     inside.set()
+elif where == "stopped":  # C functions alone, so no look of the interpreter's ends it on its way into the lock
+    entered, held = threading.Lock(), threading.Lock()
+    entered.acquire()
+    held.acquire()
+    steps = map(operator.call, (entered.release, held.acquire))
+    thread = conc.Thread(target=deque, args=(steps, 0), daemon=True)
 else:
     thread = conc.Thread(target=target, daemon=True)
 if where in ("callback", "kernel-callback"):
@@ -70,8 +78,10 @@ THREADS.append(thread)
 thread.start()
 if where == "kernel-callback":
     thread._interrupt()
-inside.wait()
 if where == "stopped":
+    entered.acquire()
     assert not thread.stop(0).ended
+else:
+    inside.wait()
 assert thread.ended_by is not ThreadEnd.ABANDONED
 print("main is done", flush=True)

@@ -4,7 +4,9 @@
 # needs[gevent]: gevent
 # needs[eventlet]: eventlet
 
+import os
 import sys
+import time
 import warnings
 
 if sys.argv[1] == "gevent":
@@ -41,3 +43,8 @@ assert native.result() == [2, 2, 3]
 stopped = conc.Thread(target=conc.kernels.sleep, args=(60.0,))
 stopped.start()
 assert stopped.stop(30.0).ended
+
+# What looks for lines and children is a thread of theirs, in the main one, which is seen all the same.
+with conc.watch(where=True, children=True) as watched:
+    time.sleep(0.1)
+assert os.getpid() in {thread.tid for thread in watched.raw.threads}

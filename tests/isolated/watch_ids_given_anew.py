@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 
+from looks import samplers
 from namespaces import give_next, go_on_as_first_process, leave
 
 import conc
@@ -107,12 +108,14 @@ def watch_process() -> str:
 
 def watch_children() -> str:
     with conc.watch(children=True) as watched:
+        before = samplers()
         first, ends = start("first")
-        time.sleep(0.3)
+        until(lambda: bool(samplers() - before))
+        before = samplers()
         end(first, ends)
         second, ends = start("second", first)
         assert second == first
-        time.sleep(0.3)
+        until(lambda: bool(samplers() - before))
     end(second, ends)
     return rows(watched.raw, first)
 

@@ -18,6 +18,7 @@ import time
 
 from namespaces import MNT_DETACH, checked, libc, own_mounts
 
+import conc.watching.other  # noqa: F401  (by which another process is watched)
 from conc.watching.api import watch
 from conc.watching.records import State
 
@@ -94,4 +95,8 @@ def main(case: str) -> None:
 
 
 if __name__ == "__main__":
+    with watch() as first:
+        pass
+    first.raw  # noqa: B018  (all that it needs is imported: another user may not be able to read it)
+    del first
     main(sys.argv[1])

@@ -1,6 +1,7 @@
 """Ten thousand threads of another process: each is seen, with no more descriptors and time than a watch may take."""
 
 # needs: 10000threads
+# core:
 # alone: it takes more of the machine than any other
 # stdout: all seen asleep
 # stdout: descriptors: within bounds

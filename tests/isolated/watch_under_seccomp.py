@@ -21,6 +21,7 @@ import time
 import seccomp
 
 import conc
+import conc.watching.other  # by which another process is watched, and which could not be read any more
 from conc.gil import gil_enabled
 from conc.watching.records import RawTimeline, Reason, State
 

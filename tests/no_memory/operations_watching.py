@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from operations_threads import waiting_thread
-from outcomes import Steps, expect, no_more_threads, operation
+from outcomes import DEADLINE_S, Steps, expect, no_more_threads, operation
 
 import conc
 from conc import _core
@@ -40,6 +41,7 @@ def watch() -> Steps:
     def look() -> conc.Watch:
         with conc.watch(interval=0.001) as watched:
             time.sleep(0.005)
+        watched.raw  # noqa: B018  (asking is what makes it)
         return watched
 
     outcome = yield look
@@ -49,19 +51,30 @@ def watch() -> Steps:
     assert len(look().raw.threads) >= 1
 
 
+def _tasks() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
 def _watched(options: dict[str, Any], is_whole: Callable[[RawTimeline], object]) -> Steps:
     """All that was asked for, or a MemoryError; what was begun by then ends, and the next watch is whole."""
 
     def look() -> conc.Watch:
         with conc.watch(interval=0.001, **options) as watched:
             time.sleep(0.05)  # two looks for children
+        watched.raw  # noqa: B018  (asking is what makes it)
         return watched
 
+    tasks = _tasks()
     outcome = yield look
     if no_more_threads(outcome, OSError):
         raw = outcome.value.raw
         assert is_whole(raw) or any("failed" in note for note in raw.notes) or raw.unknown, raw
     outcome.value = outcome.error = None
+    gc.collect()  # an error holds its frames, and they the watch
+    end = time.monotonic() + DEADLINE_S
+    while _tasks() > tasks:  # nobody waits for those that were abandoned
+        assert time.monotonic() < end, [thread.name for thread in threading.enumerate()]
+        time.sleep(0.001)
     assert is_whole(look().raw)
     assert all(names.over for names in _wrapped._wanted)
     assert not {"conc-children", "conc-places"} & {thread.name for thread in threading.enumerate()}

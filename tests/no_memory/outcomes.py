@@ -21,11 +21,14 @@ class Outcome:
         self.injected = injected
 
 
-# What CPython itself makes of missing memory, and no code of ours can change: open() of a Path, _thread, _io. The last
-# comes of no code of ours either: a function whose body is chr(-1) raises it likewise under
+# What CPython itself makes of missing memory, and no code of ours can change: open() and stat() of a Path, _thread,
+# _io. The last comes of no code of ours either: a function whose body is chr(-1) raises it likewise under
 # _testcapi.set_nomemory().
 CPYTHON_SAYS: dict[type[BaseException], tuple[str, ...]] = {
-    TypeError: ("expected str, bytes or os.PathLike object, not PosixPath",),
+    TypeError: (
+        "expected str, bytes or os.PathLike object, not PosixPath",
+        "stat: path should be string, bytes, os.PathLike or integer, not PosixPath",
+    ),
     RuntimeError: ("can't allocate lock", "can't allocate read lock"),
     SystemError: ("error return without exception set",),
 }
@@ -60,7 +63,7 @@ def expect(outcome: Outcome, *also: type[BaseException]) -> bool:
 def no_more_threads(outcome: Outcome, *also: type[BaseException]) -> bool:
     """Like expect(), for what starts a thread: RuntimeError is what threading raises when there is none to be had."""
     if isinstance(outcome.error, RuntimeError):
-        assert str(outcome.error).startswith(("can't start", "can't allocate lock")), outcome.error
+        assert str(outcome.error).startswith(("can't start", *CPYTHON_SAYS[RuntimeError])), outcome.error
     return expect(outcome, RuntimeError, *also)
 
 

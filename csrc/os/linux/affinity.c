@@ -3,6 +3,7 @@
 #include "os/affinity.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #define FIRST_WORDS 16                  /* 1024 CPUs */
 #define MOST_WORDS 8192                 /* 524288 CPUs: far beyond any kernel's NR_CPUS */
+#define USUAL_WORDS 128                 /* 8192 CPUs: the NR_CPUS of large machines' kernels */
 
 /* `tid` 0 is the calling thread. */
 static int
@@ -75,4 +77,25 @@ int
 conc_affinity_set_task(int tid, const struct conc_bitset *cpus)
 {
     return conc_task_check(tid) == -ESRCH ? -ESRCH : set_of(tid, cpus);
+}
+
+int
+conc_affinity_leave_cpu(void)
+{
+    uint64_t words[USUAL_WORDS];
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(words), words);
+    int cpu = sched_getcpu();
+    if (bytes < 0 || cpu < 0)
+        return -errno;
+    if ((size_t)cpu / 8 >= (size_t)bytes)
+        return -EINVAL;
+    const struct conc_bitset cpus = {words, (size_t)bytes / sizeof(*words)};
+    uint64_t own = UINT64_C(1) << (cpu % 64);
+    bool allowed = (words[cpu / 64] & own) != 0;
+    words[cpu / 64] &= ~own;
+    int err = set_of(0, &cpus);         /* EINVAL: none is left */
+    if (err != 0 || !allowed)
+        return err;
+    words[cpu / 64] |= own;
+    return set_of(0, &cpus);
 }

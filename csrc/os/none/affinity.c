@@ -33,6 +33,12 @@ conc_affinity_get_task(int tid, struct conc_bitset *cpus)
 }
 
 int
+conc_affinity_leave_cpu(void)
+{
+    return -ENOSYS;
+}
+
+int
 conc_affinity_set_task(int tid, const struct conc_bitset *cpus)
 {
     (void)tid, (void)cpus;
