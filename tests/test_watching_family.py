@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 from threads_support import until
 
-from conc.watching.family import Family
+from conc.watching.family import MOST_PROCESSES, Family
 from conc.watching.records import Holds, RawProcess, RawThread, RawTimeline, Segments, Totals, Waits
 
 MS = 1_000_000
@@ -48,6 +49,8 @@ class Machine:
     replaced_meanwhile: dict[int, int] = field(default_factory=dict)
     """By what begins next: number -> when the next process with it began."""
     clock: itertools.count[int] = field(default_factory=lambda: itertools.count(0, MS))
+    look_s: float = 0.0
+    """What each look for children costs."""
 
     def start(self, pid: int, parent: int, ticks: int = 1) -> None:
         self.children.setdefault(parent, []).append(pid)
@@ -56,14 +59,22 @@ class Machine:
     def end(self, pid: int) -> None:
         del self.ticks[pid]
 
-    def family(self, **options: int) -> Family:
+    def family(
+        self,
+        *,
+        most: int = MOST_PROCESSES,
+        begin: Callable[[int, int], Part | None] | None = None,
+        children_of: Callable[[int], list[int]] | None = None,
+    ) -> Family:
+        cost = itertools.count(0)  # read before and after each look
         return Family(
             1,
-            self.begin,
+            begin or self.begin,
             period_s=0.001,
-            children_of=lambda pid: self.children.get(pid, []),
+            most=most,
+            children_of=children_of or (lambda pid: self.children.get(pid, [])),
             start_ticks_of=self.ticks.get,
-            **options,
+            thread_time=lambda: next(cost) * self.look_s,
         )
 
     def begin(self, pid: int, count: int) -> Part | None:
@@ -197,7 +208,7 @@ def test_a_program_that_could_not_be_watched_at_once_is_watched_by_the_next_look
             raise errors.pop()
         return machine.begin(pid, count)
 
-    family = Family(1, begin, children_of=lambda pid: machine.children.get(pid, []), start_ticks_of=machine.ticks.get)
+    family = machine.family(begin=begin)
     family._look()
     machine.images[2] = "program"
     errors.append(MemoryError())
@@ -242,14 +253,14 @@ def test_there_is_a_bound_and_it_is_said() -> None:
     raws, unknown, notes = family.stop()
     assert len(raws) == 3
     assert unknown == {}
-    assert "2 processes were not watched: 3 are the most" in notes
+    assert notes == ["2 processes were not watched: 3 are the most"]
 
 
 def test_where_children_are_not_listed_it_is_said() -> None:
     def refuse(_pid: int) -> list[int]:
         raise OSError(38, "Function not implemented")
 
-    family = Family(1, Machine().begin, children_of=refuse)
+    family = Machine().family(children_of=refuse)
     family.start()
     assert family.stop() == ([], {"children": "children cannot be listed here: Function not implemented"}, [])
 
@@ -267,21 +278,21 @@ def test_a_look_that_fails_is_made_up_for(error: Exception) -> None:
             raise errors.pop()
         return machine.children.get(pid, [])
 
-    family = Family(1, machine.begin, period_s=0.001, children_of=children_of, start_ticks_of=machine.ticks.get)
+    family = machine.family(children_of=children_of)
     family.start()
     until(lambda: family.watchers == {1002}, "the next look finds it")
     raws, unknown, notes = family.stop()
     assert ([raw.processes[0].pid for raw in raws], unknown) == ([2], {})
-    assert notes[0] == "1 looks for children failed: memory, threads or descriptors were lacking"
+    [note] = notes
+    assert note == "1 looks for children failed: memory, threads or descriptors were lacking"
 
 
-def test_looking_that_takes_long_becomes_rare(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 0.1])
-    monkeypatch.setattr("conc.watching.family.time.thread_time", lambda: next(times))
-    family = Machine().family()
+def test_looking_that_takes_long_becomes_rare() -> None:
+    family = Machine(look_s=0.1).family()
     family._look()
     assert family._period_s == pytest.approx(10.0)
-    assert "each 10 s at times" in family.stop()[2][0]
+    [note] = family.stop()[2]
+    assert "each 10 s at times" in note
 
 
 def test_who_ends_after_the_last_look_has_ended() -> None:

@@ -96,14 +96,19 @@ class Family(PeriodicLooker):
         most: int = MOST_PROCESSES,
         children_of: Callable[[int], Iterable[int]] = _core.process_children,
         start_ticks_of: Callable[[int], int | None] = _core.process_start_ticks,
+        thread_time: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`begin(pid, count)` begins to watch a process, when `count` others are watched; None: it is gone."""
+        """`begin(pid, count)` begins to watch a process, when `count` others are watched; None: it is gone.
+
+        `thread_time` is what looking costs, in seconds of CPU.
+        """
         super().__init__(THREAD_NAME, period_s)
         self._root = root
         self._begin = begin
         self._slowest_s = period_s
         self._most = most
         self._children_of, self._start_ticks_of = children_of, start_ticks_of
+        self._thread_time = thread_time
         self.watchers: set[int] = set()
         """Native ids of the threads of ours that watch them, or did."""
         self._alive: dict[tuple[int, int], _Child] = {}
@@ -139,9 +144,9 @@ class Family(PeriodicLooker):
             self._failed += 1  # one look less; the next one finds what this one has missed
 
     def _look_for_all(self) -> None:
-        now_s, began_s = time.monotonic(), time.thread_time()
+        now_s, began_s = time.monotonic(), self._thread_time()
         found = self._descendants()
-        self._period_s = max(self._asked_s, (time.thread_time() - began_s) / SHARE)
+        self._period_s = max(self._asked_s, (self._thread_time() - began_s) / SHARE)
         self._slowest_s = max(self._slowest_s, self._period_s)
         self._lost += len(self._missed - found)
         self._missed &= found
