@@ -256,6 +256,18 @@ def test_there_is_a_bound_and_it_is_said() -> None:
     assert notes == ["2 processes were not watched: 3 are the most"]
 
 
+def test_those_above_the_bound_are_counted_and_not_kept() -> None:
+    machine = Machine()
+    family = machine.family(most=0)
+    for pid in range(2, 102):
+        machine.start(pid, parent=1)
+        family._look()
+        family._look()
+        assert family._left_out == {(pid, 1)}
+        machine.end(pid)
+    assert family.stop()[2] == ["100 processes were not watched: 0 are the most"]
+
+
 def test_where_children_are_not_listed_it_is_said() -> None:
     def refuse(_pid: int) -> list[int]:
         raise OSError(38, "Function not implemented")

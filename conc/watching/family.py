@@ -113,7 +113,8 @@ class Family(PeriodicLooker):
         """Native ids of the threads of ours that watch them, or did."""
         self._alive: dict[tuple[int, int], _Child] = {}
         self._ended: list[_Child] = []
-        self._left_out: set[tuple[int, int]] = set()
+        self._left_out: set[tuple[int, int]] = set()  # more than may be watched, and there at the last look
+        self._not_watched = 0  # how many of those there have been
         self._missed: set[tuple[int, int]] = set()  # not watched, and there at the last look
         self._lost = 0  # of those, how many had ended by the next
         self._unknown: str | None = None
@@ -150,6 +151,7 @@ class Family(PeriodicLooker):
         self._slowest_s = max(self._slowest_s, self._period_s)
         self._lost += len(self._missed - found)
         self._missed &= found
+        self._left_out &= found
         for key, child in list(self._alive.items()):
             if key not in found:
                 child.has_ended()
@@ -180,6 +182,7 @@ class Family(PeriodicLooker):
     def _add(self, key: tuple[int, int], now_s: float) -> None:
         if len(self._alive) + len(self._ended) >= self._most:
             self._left_out.add(key)
+            self._not_watched += 1
             return
         part = self._begin_part(key)
         if part is None:
@@ -225,8 +228,8 @@ class Family(PeriodicLooker):
             notes.append(f"{self._failed} looks for children failed: memory, threads or descriptors were lacking")
         if missed := self._lost + len(self._missed):
             notes.append(f"processes that ended before they were watched, or could not be: {missed}")
-        if self._left_out:
-            notes.append(f"{len(self._left_out)} processes were not watched: {self._most} are the most")
+        if self._not_watched:
+            notes.append(f"{self._not_watched} processes were not watched: {self._most} are the most")
         if self._slowest_s > 2 * self._asked_s:
             notes.append(
                 f"children were looked for each {self._slowest_s:.3g} s at times, since a look takes long: "
