@@ -16,11 +16,9 @@ import sys
 import threading
 
 from interpreter import run_in_new_interpreter
-from looks import OPTIONS, samplers
+from looks import OPTIONS, attempts, samplers
 
 import conc
-
-ATTEMPTS = 5
 
 own_gil, options = sys.argv[1] == "own-gil", OPTIONS[sys.argv[2]]
 CODE = f"""
@@ -44,9 +42,9 @@ def compute():
 threads = [threading.Thread(target=compute, name=f"busy {{index}}") for index in range(2)]
 for thread in threads:
     thread.start()
-for _ in range({ATTEMPTS}):
+for watched_s in {tuple(attempts())}:
     with conc.watch(**options) as watched:
-        time.sleep(0.3)
+        time.sleep(watched_s)
     raw = watched.raw
     ours = [index for index, thread in enumerate(raw.threads) if thread.name.startswith("busy")]
     waited = {{waiter for waiter, ns in zip(raw.waits.waiter, raw.waits.wait_ns) if ns > 0}}
@@ -79,7 +77,9 @@ def watch_another() -> object:
 
 
 seen = []
-while len(seen) < ATTEMPTS and (other := watch_another()) is not None:
-    seen.append(other)
-print("gils:", "as promised" if len(seen) < ATTEMPTS else seen, flush=True)
+for _ in attempts():
+    seen.append(watch_another())
+    if seen[-1] is None:
+        break
+print("gils:", "as promised" if seen[-1] is None else seen, flush=True)
 print("left:", len(samplers()), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 OPTIONS: dict[str, dict[str, bool]] = {
     "plain": {},
@@ -11,6 +12,11 @@ OPTIONS: dict[str, dict[str, bool]] = {
     "children": {"children": True},
     "both": {"where": True, "children": True},
 }
+
+
+def attempts() -> Iterator[float]:
+    """For how many seconds to watch: longer each time, since where threads queue for a CPU a sampler has few looks."""
+    yield from (0.3, 0.6, 1.2, 2.4, 4.8)
 
 
 def samplers() -> set[tuple[str, str]]:
