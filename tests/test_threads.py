@@ -8,25 +8,17 @@ import logging
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from threads_support import until
 
 import conc
 from conc import _core, kernels
 
 THREAD_TYPES = [threading.Thread, conc.Thread]
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something that another thread or the kernel does; fails after ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, f"did not come: {what}"
-        os.sched_yield()
 
 
 def open_descriptors() -> int:
@@ -397,10 +389,21 @@ def test_the_state_of_the_calling_thread() -> None:
     assert thread.state is conc.ThreadState.ENDED
 
 
+@pytest.fixture
+def other_cpu() -> Iterator[int]:
+    """A CPU that the calling thread leaves to others: who looks at a CPU's threads from there sees none running."""
+    cpus = os.sched_getaffinity(0)
+    if len(cpus) < 2:
+        pytest.skip("needs two CPUs: one to look from, one to look at")
+    os.sched_setaffinity(0, cpus - {min(cpus)})
+    yield min(cpus)
+    os.sched_setaffinity(0, cpus)
+
+
 @pytest.mark.main_interpreter("daemon threads")
-def test_the_states_of_kernels() -> None:
+def test_the_states_of_kernels(other_cpu: int) -> None:
     sleeping = conc.Thread(target=kernels.sleep, args=(1000,), daemon=True)
-    spinning = conc.Thread(target=kernels.spin, args=(1000,), daemon=True)
+    spinning = conc.Thread(target=kernels.spin, args=(1000,), daemon=True, affinity={other_cpu})
     sleeping.start()
     spinning.start()
     try:
@@ -411,17 +414,6 @@ def test_the_states_of_kernels() -> None:
             thread._request_stop()
             thread.join()
     assert {sleeping.state, spinning.state} == {conc.ThreadState.ENDED}
-
-
-@pytest.fixture
-def other_cpu() -> Iterator[int]:
-    """A CPU that the calling thread leaves to others: who looks at a CPU's threads from there sees none running."""
-    cpus = os.sched_getaffinity(0)
-    if len(cpus) < 2:
-        pytest.skip("needs two CPUs: one to look from, one to look at")
-    os.sched_setaffinity(0, cpus - {min(cpus)})
-    yield min(cpus)
-    os.sched_setaffinity(0, cpus)
 
 
 @pytest.mark.main_interpreter("daemon threads")

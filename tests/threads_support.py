@@ -20,12 +20,12 @@ from conc import ThreadEnd, ThreadStopped, kernels
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 LONG_S = 1000.0  # nobody waits that long: what takes it is stopped or let go
-PATIENT_S = 30.0  # how long a stop is waited for that comes at once
+PATIENT_S = 30.0  # how long something is waited for that comes at once
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that another thread or the kernel does; fails after ten seconds."""
-    deadline = time.monotonic() + 10
+    """Wait for something that another thread or the kernel does; fails after half a minute."""
+    deadline = time.monotonic() + PATIENT_S
     while not condition():
         assert time.monotonic() < deadline, f"did not come: {what}"
         os.sched_yield()
