@@ -14,7 +14,6 @@ from array import array
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -181,29 +180,46 @@ def test_what_is_no_timeline_is_refused(data: object) -> None:
         Timeline.from_dict(data)
 
 
-def test_data_frames(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    handed: list[Any] = []
-    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=handed.append))
-    timeline.to_dataframe()
-    timeline.summary().to_dataframe()
-    columns, rows = handed
-    assert {len(column) for column in columns.values()} == {len(timeline.raw.segments.begin_ns)}
-    row = columns["syscall"].index("recvfrom")
-    assert {name: column[row] for name, column in columns.items()} == {
+def test_a_data_frame_has_a_row_for_each_segment(timeline: Timeline) -> None:
+    pandas: Any = pytest.importorskip("pandas", reason="pandas is not installed here")
+    frame = timeline.to_dataframe()
+    assert len(frame) == len(timeline.raw.segments.begin_ns)
+    [row] = frame[frame["descriptor"] == 3].to_dict("records")
+    assert pandas.isna(row.pop("cpu"))
+    assert row == {
         "thread": "receiver",
         "native_id": 1002,
         "pid": 100,
         "begin_s": 0.4,
         "end_s": 1.0,
-        "cpu": None,
         "state": "NOT_RUNNING",
         "reason": "SOCKET",
         "syscall": "recvfrom",
         "descriptor": 3,
     }
-    assert [row["name"] for row in rows] == ["A", "B", "receiver", "rest <&\"'>"]
-    assert rows[0]["gil_wait_share"] == 0.8
-    assert not any(isinstance(value, (dict, list)) for row in rows for value in row.values())
+    assert (str(frame.dtypes["cpu"]), str(frame.dtypes["descriptor"])) == ("Int64", "Int64")
+    assert frame["cpu"].isna().tolist() == [cpu < 0 for cpu in timeline.raw.segments.cpu]
+
+
+def test_a_data_frame_has_a_row_for_each_thread(timeline: Timeline) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed here")
+    frame = timeline.summary().to_dataframe()
+    assert frame["name"].tolist() == ["A", "B", "receiver", "rest <&\"'>"]
+    assert frame["gil_wait_share"][0] == 0.8
+    assert str(frame.dtypes["voluntary"]) == "Int64"
+    assert not any(isinstance(value, (dict, list)) for row in frame.to_dict("records") for value in row.values())
+
+
+@unhurried
+@given(raw_timelines())
+def test_any_timeline_makes_data_frames(raw: RawTimeline) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed here")
+    timeline = Timeline(raw)
+    assert len(timeline.to_dataframe()) == len(raw.segments.begin_ns)
+    frame = timeline.summary().to_dataframe()
+    unknown = [thread.voluntary is None for thread in timeline.summary().threads]
+    assert len(frame) == len(unknown)
+    assert not unknown or frame["voluntary"].isna().tolist() == unknown
 
 
 def test_without_pandas_the_error_says_what_to_do(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:

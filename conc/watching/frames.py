@@ -1,4 +1,7 @@
-"""Results as data frames. pandas is imported when one is asked for."""
+"""Results as data frames. pandas is imported when one is asked for.
+
+Whole numbers that may be unknown are of pandas' own kind, Int64, in which they stay whole beside what is not known.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from conc.watching.results import Summary
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
+
+WHOLE = "Int64"
 
 
 def _pandas() -> ModuleType:
@@ -29,14 +34,14 @@ def thread_frame(summary: Summary) -> pandas.DataFrame:
         for nested in ("reasons", "unknown"):
             row.pop(nested)
         rows.append({"name": row.pop("name"), "native_id": row.pop("native_id"), **row})
-    return _pandas().DataFrame(rows)
+    return _pandas().DataFrame(rows).astype(dict.fromkeys(("voluntary", "involuntary"), WHOLE) if rows else {})
 
 
 def segment_frame(raw: RawTimeline) -> pandas.DataFrame:
     """One row for each segment."""
     columns = raw.segments
     threads = [raw.threads[index] for index in columns.thread]
-    return _pandas().DataFrame(
+    frame = _pandas().DataFrame(
         {
             "thread": [thread.name for thread in threads],
             "native_id": [thread.tid for thread in threads],
@@ -50,3 +55,4 @@ def segment_frame(raw: RawTimeline) -> pandas.DataFrame:
             "cpu": [None if cpu < 0 else cpu for cpu in columns.cpu],
         }
     )
+    return frame.astype({"descriptor": WHOLE, "cpu": WHOLE})

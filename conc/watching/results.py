@@ -250,7 +250,7 @@ class Summary(Record):
         return render_text(self)
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """One row for each thread; the columns are the plain fields of `ThreadSummary`.
+        """One row for each thread; the columns are the plain fields of `ThreadSummary`, counts of switches are Int64.
 
         Raises:
             ImportError: pandas is not installed.

@@ -100,7 +100,8 @@ class Timeline:
     def to_dataframe(self) -> pandas.DataFrame:
         """One row for each segment: thread, native_id, pid, begin_s, end_s, state, reason, syscall, descriptor, cpu.
 
-        Seconds count from the watch's beginning. `Timeline.summary().to_dataframe()` has one row for each thread.
+        Seconds count from the watch's beginning; descriptor and cpu are Int64, and missing where they are not known.
+        `Timeline.summary().to_dataframe()` has one row for each thread.
 
         Raises:
             ImportError: pandas is not installed.
