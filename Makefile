@@ -1,7 +1,7 @@
 # Every step of CI is a target here. PYTHON is the interpreter the targets use: one with `pip install -e .[check]`.
 PYTHON ?= python3
 
-.PHONY: help develop check lint types stubs unit stress c-test c-test-tsan c-test-asan c-test-alloc test interpreters matrix matrix-full numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick bench-linear ci clean
+.PHONY: help develop check lint types stubs unit stress c-test c-test-tsan c-test-asan c-test-alloc test libraries interpreters matrix matrix-full numa-vm fuzz fuzz-quick bench bench-check bench-check-quick bench-quick bench-linear ci clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ c-test-asan: ## the same under AddressSanitizer and UndefinedBehaviourSanitizer
 c-test-alloc: ## every C test with each of its allocations failing, plain and under AddressSanitizer
 	$(PYTHON) tools/ctest.py --fail-allocations
 	$(PYTHON) tools/ctest.py --fail-allocations --sanitizer address
+
+libraries: ## the tests that need libraries which [check] brings and [test] does not: those that conc works with
+	$(PYTHON) -m pytest -q $(addprefix tests/test_,engines.py natives.py natives_foreign.py comparison_gil_waits.py watching_exports.py watching_timeline.py)
 
 test: ## all tests
 	$(PYTHON) -m pytest

