@@ -10,9 +10,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import HealthCheck, given, settings, strategies
 
 from conc._threading_shim import daemon_threads_allowed
+
+# How long an example takes is the machine's matter: a debug build beside other programs is half a minute at the table
+# of all characters alone.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
