@@ -19,6 +19,7 @@
 
 #include "base/random.h"
 #include "check.h"
+#include "watched_time.h"
 
 #define INTERVAL_NS INT64_C(1000000)
 #define INTERPRETER 4
@@ -237,15 +238,6 @@ look(struct conc_watch_record *record, struct conc_watched *watched)
     conc_holds_add(&record->holds, hold, false, record->last_ns, model.now_ns);
     record->looks++;
     record->last_ns = model.now_ns;
-}
-
-static int64_t
-total_of(const struct conc_watched *watched)
-{
-    int64_t ns = watched->running_ns + watched->runnable_ns;
-    for (int reason = 0; reason < CONC_WATCH_REASONS; reason++)
-        ns += watched->waiting_ns[reason];
-    return ns;
 }
 
 /* Where nothing tells when a wait began, or to what end a thread was woken, it may be wrong by a point, or some intervals. */

@@ -16,6 +16,7 @@
 #include "os/task_clock.h"
 #include "watch/division.h"
 #include "watch/sampler.h"
+#include "watched_time.h"
 
 #define INTERVAL_NS INT64_C(1000000)
 #define LOOKS 50
@@ -83,15 +84,6 @@ end(struct scene *scene)
 }
 
 /* ---- what is known of them ------------------------------------------------------------------------------------------------- */
-
-static int64_t
-total_of(const struct conc_watched *watched)
-{
-    int64_t total = watched->running_ns + watched->runnable_ns;
-    for (int i = 0; i < CONC_WATCH_REASONS; i++)
-        total += watched->waiting_ns[i];
-    return total;
-}
 
 /* The only thread that has or had the id of the role. */
 static const struct conc_watched *

@@ -17,6 +17,7 @@
 #include "os/registry.h"
 #include "os/task_clock.h"
 #include "os/task_list.h"
+#include "watched_time.h"
 
 #define INTERVAL_NS INT64_C(1000000)
 
@@ -52,15 +53,6 @@ find(const struct conc_watch_record *record, int tid)
     }
     CHECK(found != NULL);
     return found;
-}
-
-static int64_t
-total_of(const struct conc_watched *watched)
-{
-    int64_t total = watched->running_ns + watched->runnable_ns;
-    for (int i = 0; i < CONC_WATCH_REASONS; i++)
-        total += watched->waiting_ns[i];
-    return total;
 }
 
 /* The runs of a thread are whole, and so is its time, to the nanosecond. */
