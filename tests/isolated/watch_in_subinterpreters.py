@@ -16,7 +16,7 @@ import sys
 import threading
 
 from interpreter import run_in_new_interpreter
-from looks import OPTIONS, attempts, samplers
+from looks import ATTEMPTS_S, OPTIONS, missed_by_all, samplers
 
 import conc
 
@@ -42,7 +42,7 @@ def compute():
 threads = [threading.Thread(target=compute, name=f"busy {{index}}") for index in range(2)]
 for thread in threads:
     thread.start()
-for watched_s in {tuple(attempts())}:
+for watched_s in {ATTEMPTS_S}:
     with conc.watch(**options) as watched:
         time.sleep(watched_s)
     raw = watched.raw
@@ -62,8 +62,8 @@ left_on.__enter__()
 """
 
 
-def watch_another() -> object:
-    """None: it was seen whose GIL the threads of a new interpreter wait for. Else what was."""
+def missed_by(_watched_s: float) -> object:
+    """None: it was seen whose GIL the threads of a new interpreter wait for, as long as they take. Else what was."""
     with conc.watch(**options) as watched:
         runner = threading.Thread(target=run_in_new_interpreter, args=(CODE,), kwargs={"own_gil": own_gil})
         runner.start()
@@ -76,10 +76,5 @@ def watch_another() -> object:
     return interpreters, gil, raw.ticks, raw.late_ticks, raw.notes, dict(raw.unknown), raw.threads
 
 
-seen = []
-for _ in attempts():
-    seen.append(watch_another())
-    if seen[-1] is None:
-        break
-print("gils:", "as promised" if seen[-1] is None else seen, flush=True)
+print("gils:", missed_by_all(missed_by) or "as promised", flush=True)
 print("left:", len(samplers()), flush=True)

@@ -19,7 +19,7 @@ import threading
 import time
 
 import seccomp
-from looks import attempts
+from looks import missed_by_all
 
 import conc
 import conc.watching.other  # by which another process is watched, and which could not be read any more
@@ -82,20 +82,21 @@ def judge(raw: RawTimeline) -> dict[str, bool]:
     return seen | {"why no more": reasons, "why no GIL": blind, "no holder": not holders}
 
 
+def missed_by(watched_s: float) -> object:
+    with conc.watch() as watched:
+        time.sleep(watched_s)
+    raw = watched.raw
+    missed = [what for what, so in judge(raw).items() if not so]
+    return (missed, raw.unknown, raw.ticks, raw.late_ticks, raw.notes) if missed else None
+
+
 def watch_threads() -> None:
     threads = [threading.Thread(target=compute, name=f"busy {index}") for index in range(2)]
     threads.append(threading.Thread(target=over.wait, name="idle"))
     for thread in threads:
         thread.start()
     seccomp.refuse(errno.EPERM, *REFUSED[case])
-    tried = []
-    for watched_s in attempts():
-        with conc.watch() as watched:
-            time.sleep(watched_s)
-        raw = watched.raw
-        tried.append([what for what, so in judge(raw).items() if not so])
-        if not tried[-1]:
-            break
+    missed = missed_by_all(missed_by)
     over.set()
     for thread in threads:
         thread.join()
@@ -104,7 +105,7 @@ def watch_threads() -> None:
         "files": "who holds the GIL and who runs is seen, and why no more",
         "both": "who runs is seen, and why no more",
     }
-    print(f"missed: {tried} {raw.unknown} {raw.ticks} {raw.late_ticks} {raw.notes}" if tried[-1] else told[case])
+    print(f"missed: {missed}" if missed else told[case])
 
 
 with conc.watch() as first:

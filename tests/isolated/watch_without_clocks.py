@@ -15,7 +15,7 @@ import threading
 import time
 
 import seccomp
-from looks import attempts
+from looks import missed_by_all
 
 import conc
 from conc.watching.records import RawThread, RawTimeline, State
@@ -96,16 +96,12 @@ def main() -> None:
     seccomp.refuse_clocks_of_threads(errno.EPERM if case == "unlisted" else getattr(errno, case))
     if case == "unlisted":
         seccomp.refuse(errno.EPERM, "openat")
-    tried = []
-    for watched_s in attempts():
-        tried.append(missed_by(watched_s))
-        if tried[-1] is None:
-            break
+    missed = missed_by_all(missed_by)
     told = {
         "unlisted": "each thread once, and why its CPU time is not known",
     }
     as_told = told.get(case, "each thread once, with its CPU time, and why it is no clock's")
-    print(as_told if tried[-1] is None else f"missed: {tried}")
+    print(f"missed: {missed}" if missed else as_told)
 
 
 with conc.watch() as first:

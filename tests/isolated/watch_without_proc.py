@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from looks import attempts
+from looks import missed_by_all
 
 import conc
 from conc.watching.records import RawTimeline, Reason, State
@@ -42,23 +42,23 @@ def judge(raw: RawTimeline) -> object:
     return None if all(seen) else (seen, raw.unknown, times, raw.ticks, raw.late_ticks)
 
 
+def missed_by(watched_s: float) -> object:
+    with conc.watch() as watched:
+        time.sleep(watched_s)
+    return judge(watched.raw)
+
+
 def watch_in(folder: str) -> None:
     os.chroot(folder)
     busy = threading.Thread(target=compute, name="busy")
     idle = threading.Thread(target=over.wait, name="idle")
     busy.start()
     idle.start()
-    seen = []
-    for watched_s in attempts():
-        with conc.watch() as watched:
-            time.sleep(watched_s)
-        seen.append(judge(watched.raw))
-        if seen[-1] is None:
-            break
+    missed = missed_by_all(missed_by)
     over.set()
     busy.join()
     idle.join()
-    print("as promised" if seen[-1] is None else seen)
+    print(missed or "as promised")
 
 
 with conc.watch() as first:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 
 OPTIONS: dict[str, dict[str, bool]] = {
     "plain": {},
@@ -14,9 +14,18 @@ OPTIONS: dict[str, dict[str, bool]] = {
 }
 
 
-def attempts() -> Iterator[float]:
-    """For how many seconds to watch: longer each time, since where threads queue for a CPU a sampler has few looks."""
-    yield from (0.3, 0.6, 1.2, 2.4, 4.8)
+ATTEMPTS_S = (0.3, 0.6, 1.2, 2.4, 4.8)
+"""For so long to watch, one after the other: where threads queue for a CPU a sampler has few looks."""
+
+
+def missed_by_all(missed_by: Callable[[float], object]) -> list[object]:
+    """What each attempt missed, as `missed_by` a watch for so many seconds says; nothing when one has seen all."""
+    missed = []
+    for watched_s in ATTEMPTS_S:
+        missed.append(missed_by(watched_s))
+        if not missed[-1]:
+            return []
+    return missed
 
 
 def samplers() -> set[tuple[str, str]]:
