@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 Passes = list[list[float]]
 
-unhurried = settings(deadline=None, max_examples=60)  # a bootstrap takes its time, and longer on a busy machine
+unhurried = settings(max_examples=60)  # a bootstrap takes its time, and longer on a busy machine
 
 ratios = st.floats(min_value=0.01, max_value=1000)
 any_passes = st.lists(st.lists(ratios, min_size=2, max_size=9), min_size=1, max_size=4)

@@ -134,7 +134,7 @@ def test_future_holds_no_cycle_of_its_own(future_type: Any) -> None:
 
 @both_futures
 @given(actions=st.lists(st.sampled_from(["claim", "cancel", "result", "error", "callback", "condition"]), max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_future_against_the_model(future_type: Any, actions: list[str]) -> None:
     """Any sequence of calls leaves conc's future in the state of the standard one, with the same answers."""
     future, model = future_type(), concurrent.futures.Future[int]()

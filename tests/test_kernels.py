@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import conc
@@ -77,7 +77,6 @@ def is_prime(n: int) -> bool:
 @given(st.one_of(st.integers(1, 2**34), smooth_numbers()))
 @example(2**32)
 @example(65_521**2)
-@settings(deadline=None)
 def test_factors_are_primes_and_their_product_is_n(n: int) -> None:
     factors = kernels.prime_factors(n)
     assert math.prod(factors) == n

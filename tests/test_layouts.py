@@ -311,7 +311,7 @@ def test_what_makes_no_sense_is_an_error(file: Path, content: bytes, words: str)
 
 @pytest.mark.once
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_file_may_be_anything(file: Path, data: st.DataObject) -> None:
     """Bytes that are changed at some places: found, or an error, and nothing else."""
     content = bytearray(small_elf(data.draw(st.binary(max_size=40))))

@@ -203,7 +203,7 @@ def test_every_size(count: int) -> None:
         assert list(pool.map(lambda n: n + 1, iter(range(count)))) == list(range(1, count + 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     items=st.lists(st.integers(-3, 3), max_size=40),
     size=st.none() | st.integers(1, 5),

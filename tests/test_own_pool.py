@@ -36,7 +36,7 @@ def test_kernels_in_the_pool() -> None:
     numbers=st.lists(st.integers(1, 2**32), max_size=200),
     workers=st.integers(1, 4),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_map_of_a_kernel_is_map(numbers: list[int], workers: int) -> None:
     with conc.ThreadPoolExecutor(workers) as pool:
         assert list(pool.map(kernels.prime_factors, numbers)) == [kernels.prime_factors(n) for n in numbers]

@@ -241,7 +241,7 @@ class TestCommunicate:
             first.join()
         assert refused
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(data=st.binary(max_size=200_000), chunk=st.integers(1, 100_000))
     def test_any_bytes_come_back(self, data: bytes, chunk: int) -> None:
         script = f"import os, sys\nwhile b := os.read(0, {chunk}): os.write(2, b); os.write(1, b)"

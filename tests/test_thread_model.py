@@ -189,7 +189,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestLife(Life.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=60, stateful_step_count=25)
 
 
 class KernelLife(RuleBasedStateMachine):
@@ -239,4 +239,4 @@ class KernelLife(RuleBasedStateMachine):
 
 
 class TestKernelLife(KernelLife.TestCase):
-    settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=20)

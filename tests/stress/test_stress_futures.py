@@ -219,5 +219,5 @@ class FutureAgainstItsModel(RuleBasedStateMachine):
         assert self.called[0] == self.called[1]
 
 
-FutureAgainstItsModel.TestCase.settings = settings(max_examples=rounds(30), stateful_step_count=20, deadline=None)
+FutureAgainstItsModel.TestCase.settings = settings(max_examples=rounds(30), stateful_step_count=20)
 test_a_future_is_as_its_model = FutureAgainstItsModel.TestCase
